@@ -1,0 +1,7 @@
+"""`python -m updater` is `osupdate`."""
+
+import sys
+
+from updater.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""From a root filesystem to a signed release commit."""

@@ -1,0 +1,1 @@
+"""The steps of an update, one public function each; they know nothing of each other."""
