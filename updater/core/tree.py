@@ -1,0 +1,268 @@
+"""Git trees from outside: parsed and validated before anything is written.
+
+libgit2 checks nothing of a tree when it fetches, and normalises odd modes when it
+reads one, so the raw bytes are parsed here. The order and its meaning are those of
+git's own `base_name_compare`: a directory sorts as if its name ended in a slash.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from updater.core.text import safe
+from updater.errors import UntrustedError
+from updater.model import GitMode, ObjectId, TreeEntry
+
+MAX_NAME = 255
+MAX_PATH = 4095
+MAX_DEPTH = 64
+MAX_ENTRIES = 5_000_000
+SUBMODULE = b"160000"
+
+_MODES = {mode.value.encode(): mode for mode in GitMode}
+_CONTROL = bytes(range(0x20)) + b"\x7f"
+# Code points that HFS+ ignores in a name; git refuses them inside a `.git`.
+_IGNORED = dict.fromkeys(
+    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+)
+
+
+class RawEntry(NamedTuple):
+    """One entry of one tree object."""
+
+    mode: GitMode
+    name: bytes
+    oid: ObjectId
+
+
+class Flat(Struct, frozen=True):
+    """A whole release: its files and symlinks by path, its trees, what was skipped."""
+
+    entries: tuple[TreeEntry, ...]
+    trees: tuple[ObjectId, ...]
+    submodules: tuple[bytes, ...]
+
+
+def parse(
+    data: bytes, where: bytes = b"", *, submodules: bool = False
+) -> tuple[list[RawEntry], list[bytes]]:
+    """Read one raw tree object.
+
+    Args:
+        data: the object's content, without git's header.
+        where: the tree's path, for messages.
+        submodules: skip gitlinks and name them instead of refusing them.
+
+    Returns:
+        The entries in git's order, and the names of skipped gitlinks.
+
+    Raises:
+        UntrustedError: F2: an odd mode, an unsafe or duplicate name, a wrong order.
+    """
+    found: list[RawEntry] = []
+    skipped: list[bytes] = []
+    position, end = 0, len(data)
+    last = b""
+    files: set[bytes] = set()
+    while position < end:
+        space = data.find(b" ", position, position + 8)
+        nul = data.find(b"\0", space, space + MAX_NAME + 2) if space > 0 else -1
+        if nul < 0 or nul + 21 > end:
+            raise _refuse(where, data[position : position + 80], "is not a tree entry")
+        raw_mode, name = data[position:space], data[space + 1 : nul]
+        position = nul + 21
+        if not safe_name(name):
+            raise _refuse(where, name, "is not a name that a release may have")
+        mode = _MODES.get(raw_mode)
+        if mode is None and not (submodules and raw_mode == SUBMODULE):
+            raise _refuse(where, name, _odd_mode(raw_mode))
+        directory = mode is GitMode.TREE or mode is None
+        key = name + b"/" if directory else name
+        if key <= last or (directory and name in files):
+            raise _refuse(where, name, "is out of git's order, or appears twice")
+        last = key
+        if not directory:
+            files.add(name)
+        if mode is None:
+            skipped.append(name)
+        else:
+            found.append(RawEntry(mode, name, ObjectId(data[nul + 1 : position].hex())))
+    return found, skipped
+
+
+def safe_name(name: bytes) -> bool:
+    """Whether a tree entry may be called this.
+
+    Refused: empty, `.`, `..`, anything git or a filesystem reads as `.git`, slashes,
+    NUL and other control characters, more than 255 bytes. Names that are not UTF-8 pass.
+    """
+    if not name or len(name) > MAX_NAME or name in (b".", b".."):
+        return False
+    if b"/" in name or name.translate(None, _CONTROL) != name:
+        return False
+    return not _looks_like_git(name)
+
+
+def _looks_like_git(name: bytes) -> bool:
+    low = name.lower()
+    if low[:1] not in (b".", b"g") and name.isascii():
+        return False
+    if low.rstrip(b". ") in (b".git", b"git~1"):
+        return True
+    text = low.decode("utf-8", "replace").translate(_IGNORED)
+    return text == ".git"
+
+
+def flatten(
+    root: ObjectId,
+    read: Callable[[ObjectId], bytes],
+    *,
+    submodules: bool = False,
+    max_entries: int = MAX_ENTRIES,
+) -> Flat:
+    """Walk a release's trees, validating each, without recursion.
+
+    Args:
+        root: the commit's tree.
+        read: gives the raw bytes of a tree object; raises when it is not a tree.
+        submodules: skip gitlinks instead of refusing them.
+        max_entries: the number of files and symlinks that the statement promised.
+
+    Returns:
+        Entries sorted by raw path bytes.
+
+    Raises:
+        UntrustedError: F2.
+    """
+    entries: list[TreeEntry] = []
+    skipped: list[bytes] = []
+    trees: dict[ObjectId, None] = {}
+    parsed: dict[ObjectId, list[RawEntry]] = {}
+    stack: list[tuple[bytes, ObjectId, int]] = [(b"", root, 0)]
+    directories = 0
+    while stack:
+        path, oid, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise _refuse(path, b"", f"is deeper than {MAX_DEPTH} directories")
+        raw = parsed.get(oid)
+        if raw is None:
+            raw, links = parse(read(oid), path, submodules=submodules)
+            skipped += [_join(path, name) for name in links]
+            if not links:
+                parsed[oid] = raw
+            trees[oid] = None
+        directories += 1
+        for mode, name, child in raw:
+            full = _join(path, name)
+            if len(full) > MAX_PATH:
+                raise _refuse(path, name, f"makes a path over {MAX_PATH} bytes")
+            if mode is GitMode.TREE:
+                stack.append((full, child, depth + 1))
+            else:
+                entries.append(TreeEntry(full, mode, child))
+        if len(entries) > max_entries or directories > max_entries + MAX_DEPTH:
+            raise UntrustedError("F2", f"the tree has more than {max_entries:,} files")
+    entries.sort(key=lambda entry: entry.path)
+    return Flat(tuple(entries), tuple(trees), tuple(sorted(skipped)))
+
+
+def sha256_id(
+    root: ObjectId,
+    read: Callable[[ObjectId], bytes],
+    sha256: Mapping[bytes, bytes],
+) -> str:
+    """The id that a tree has in a SHA-256 git repository (`Tree-SHA256`).
+
+    Source of the format: git's hash-function-transition document.
+
+    Args:
+        root: the tree.
+        read: gives the raw bytes of a tree object.
+        sha256: path -> SHA-256 blob id (32 bytes) of every file and symlink.
+    """
+    return _sha256_tree(root, b"", read, sha256).hex()
+
+
+def _sha256_tree(
+    oid: ObjectId,
+    path: bytes,
+    read: Callable[[ObjectId], bytes],
+    sha256: Mapping[bytes, bytes],
+) -> bytes:
+    parts = []
+    for mode, name, child in parse(read(oid), path)[0]:
+        full = _join(path, name)
+        if mode is GitMode.TREE:
+            digest = _sha256_tree(child, full, read, sha256)
+        else:
+            digest = sha256[full]
+        parts += [mode.value.encode(), b" ", name, b"\0", digest]
+    return object_id("tree", b"".join(parts), "sha256")
+
+
+def object_id(kind: str, content: bytes | memoryview, algorithm: str) -> bytes:
+    """git's id of an object: the hash of its header and content."""
+    digest = hashlib.new(algorithm, f"{kind} {len(content)}\0".encode())
+    digest.update(content)
+    return digest.digest()
+
+
+def build(
+    entries: Iterable[tuple[bytes, GitMode, bytes]], algorithm: str = "sha1"
+) -> tuple[bytes, dict[bytes, bytes]]:
+    """Make the tree objects of a set of files.
+
+    Args:
+        entries: (path, mode, raw id) of files and symlinks, in any order.
+        algorithm: sha1 for the repository, sha256 for `Tree-SHA256`.
+
+    Returns:
+        The root tree's raw id, and raw id -> content of every tree.
+    """
+    children: dict[bytes, list[tuple[bytes, bytes, bytes]]] = {b"": []}
+    for path, mode, oid in entries:
+        parent, _, name = path.rpartition(b"/")
+        _adopt(children, parent)
+        children[parent].append((name, mode.value.encode(), oid))
+    objects: dict[bytes, bytes] = {}
+    root = b""
+    for path in sorted(children, key=lambda p: (-p.count(b"/") - bool(p), p)):
+        content = _tree_content(children[path])
+        root = object_id("tree", content, algorithm)
+        objects[root] = content
+        if path:
+            parent, _, name = path.rpartition(b"/")
+            children[parent].append((name, GitMode.TREE.value.encode(), root))
+    return root, objects
+
+
+def _adopt(
+    children: dict[bytes, list[tuple[bytes, bytes, bytes]]], path: bytes
+) -> None:
+    while path not in children:
+        children[path] = []
+        path = path.rpartition(b"/")[0]
+
+
+def _tree_content(entries: Sequence[tuple[bytes, bytes, bytes]]) -> bytes:
+    tree = GitMode.TREE.value.encode()
+    ordered = sorted(entries, key=lambda e: e[0] + b"/" if e[1] == tree else e[0])
+    return b"".join(b"%b %b\0%b" % (mode, name, oid) for name, mode, oid in ordered)
+
+
+def _join(path: bytes, name: bytes) -> bytes:
+    return path + b"/" + name if path else name
+
+
+def _odd_mode(raw: bytes) -> str:
+    if raw == SUBMODULE:
+        return "is a submodule, which a release cannot have"
+    modes = ", ".join(GitMode)
+    return f"has mode {safe(raw, 20)}; expected one of {modes}"
+
+
+def _refuse(where: bytes, name: bytes, reason: str) -> UntrustedError:
+    path = _join(where, name)
+    return UntrustedError("F2", f"tree entry /{safe(path, 200)} {reason}")

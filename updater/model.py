@@ -1,0 +1,345 @@
+"""The values that travel between the parts. Names are those of DESIGN section 2.
+
+Paths inside a release are `bytes`, relative, without a leading slash: a root
+filesystem holds names that are not UTF-8. Object ids are 40 lower-case hex digits.
+Times are whole seconds since the epoch, UTC.
+"""
+
+from enum import StrEnum
+from typing import NewType
+
+from msgspec import Struct
+
+ObjectId = NewType("ObjectId", str)
+DeploymentId = NewType("DeploymentId", str)
+
+MANIFEST_PATH = b"usr/lib/osupdate/manifest"
+RELEASE_TOML_PATH = b"usr/lib/osupdate/release.toml"
+NOTES_PATH = b"usr/lib/osupdate/notes.md"
+PACKAGES_PATH = b"usr/lib/osupdate/packages.json"
+
+
+class TrustMode(StrEnum):
+    """`[trust] mode`."""
+
+    SIGNED = "signed"
+    TAG = "tag"
+    UNSIGNED = "unsigned"
+
+
+class GitMode(StrEnum):
+    """The only tree entry modes of a release, as git writes them."""
+
+    TREE = "40000"
+    FILE = "100644"
+    EXECUTABLE = "100755"
+    SYMLINK = "120000"
+
+
+class TreeEntry(Struct, frozen=True):
+    """A blob or symlink of a release; `path` is relative to the root."""
+
+    path: bytes
+    mode: GitMode
+    oid: ObjectId
+
+
+class Metadata(Struct, frozen=True):
+    """What git cannot say about one path (DESIGN 3.2); None means the default.
+
+    `type` is set only for what git cannot hold: dir (an empty one), char, block, fifo.
+    `dev` is (major, minor). `hardlink` is the target's path. `xattrs` is sorted by name.
+    """
+
+    type: str | None = None
+    dev: tuple[int, int] | None = None
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+    hardlink: bytes | None = None
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+
+
+class Tag(Struct, frozen=True):
+    """The payload of a release tag, parsed strictly (DESIGN 3.3), and its signature."""
+
+    commit: ObjectId
+    name: str
+    tagger_time: int
+    headline: str
+    text: str
+    product: str
+    arch: str
+    version: str
+    number: int
+    security_floor: int
+    tree_sha256: str
+    files: int
+    size: int
+    payload: bytes
+    signature: bytes
+
+
+class RemoteHead(Struct, frozen=True):
+    """One advertised ref. `peeled` is what an annotated tag points at."""
+
+    name: str
+    oid: ObjectId
+    peeled: ObjectId | None = None
+
+
+class Offer(Struct, frozen=True):
+    """What the remote proposes; nothing of it is verified yet.
+
+    `version` is None while only the content can tell (unsigned mode without a tag).
+    `tag` is the id of the annotated tag object `tag_name`; for a lightweight tag it
+    is None, and `ref` names what to fetch.
+    """
+
+    url: str
+    channel: str
+    ref: str
+    commit: ObjectId
+    tag: ObjectId | None = None
+    tag_name: str | None = None
+    version: str | None = None
+
+
+class Candidate(Struct, frozen=True):
+    """An offer whose bytes are here, trusted by nobody.
+
+    `objects` is the path of a bare object database that belongs to the fetching
+    child, or None when everything was here already. `received` counts bytes.
+    """
+
+    offer: Offer
+    objects: str | None
+    received: int = 0
+
+
+class Release(Struct, frozen=True):
+    """A verified release. Only `steps.verify` makes one.
+
+    `number` orders releases: from release.toml, or the committer's time in unsigned
+    mode. `tree_sha256` is None in unsigned mode: then git's own ids bind the content.
+    """
+
+    version: str
+    number: int
+    commit: ObjectId
+    tree: ObjectId
+    tag: ObjectId | None
+    created: int
+    product: str | None
+    arch: str | None
+    security_floor: int
+    tree_sha256: str | None
+    files: int
+    size: int
+    headline: str
+    entries: tuple[TreeEntry, ...]
+    metadata: dict[bytes, Metadata]
+    notices: tuple[str, ...] = ()
+
+
+class Deployment(Struct, frozen=True):
+    """A release laid out on this machine, complete. Only `steps.stage` makes one."""
+
+    id: DeploymentId
+    commit: ObjectId
+    path: str
+
+
+class Record(Struct, frozen=True, omit_defaults=False):
+    """What state.json remembers of a deployment: ids and names, nothing believed."""
+
+    id: DeploymentId
+    commit: ObjectId
+    version: str
+    number: int
+    tag: ObjectId | None
+    created: int
+    staged_at: int
+    size: int
+    headline: str
+    signed: bool
+
+
+class Package(Struct, frozen=True):
+    """One row of packages.json; `size` is installed bytes, or None when not told."""
+
+    name: str
+    version: str
+    source: str
+    arch: str
+    size: int | None = None
+
+
+class Phase(StrEnum):
+    """Where a transition stands; the moves are in `core.machine`."""
+
+    IDLE = "idle"
+    STAGED = "staged"
+    ARMED = "armed"
+    REBOOTING = "rebooting"
+    TRIAL = "trial"
+    REVERTING = "reverting"
+
+
+class Hold(Struct, frozen=True):
+    """A release that this machine does not take by itself."""
+
+    version: str
+    commit: ObjectId
+    number: int
+    reason: str
+    at: int
+
+
+class Check(Struct, frozen=True):
+    """How the last look at the remote ended."""
+
+    at: int
+    error: str | None = None
+
+
+class Download(Struct, frozen=True):
+    """A candidate whose bytes are here; `directory` is a name below incoming/."""
+
+    offer: Offer
+    directory: str | None
+
+
+class State(Struct, frozen=True):
+    """state.json: ids, never content. What runs is asked of the boot loader instead.
+
+    `deployments` are complete and on disk, oldest first. `target` is the deployment
+    that the phase is about (staged, armed, on trial, or gone back to). `origin` is what
+    ran when the transition began, `previous` what `revert` goes to from idle.
+    """
+
+    format: int = 1
+    phase: Phase = Phase.IDLE
+    deployments: tuple[Record, ...] = ()
+    target: DeploymentId | None = None
+    origin: DeploymentId | None = None
+    previous: DeploymentId | None = None
+    download: Download | None = None
+    offer: Offer | None = None
+    last_check: Check | None = None
+    last_success_at: int | None = None
+    holds: tuple[Hold, ...] = ()
+    paused: str | None = None
+    pin: str | None = None
+    security_floor: int = 0
+
+
+class LocalChange(Struct, frozen=True):
+    """A path of a deployment that is not as the release has it.
+
+    `kind`: modified, metadata, missing, extra.
+    """
+
+    path: bytes
+    kind: str
+
+
+class Status(Struct, frozen=True):
+    """Everything that `status` shows, gathered without the network.
+
+    `booted` is the id of the deployment that really runs; `kept` are the others.
+    """
+
+    state: State
+    booted: DeploymentId | None
+    running: Record | None
+    target: Record | None
+    previous: Record | None
+    kept: tuple[Record, ...]
+    channel: str
+    url: str
+    mode: TrustMode
+    unprivileged: bool
+    enter_command: str | None
+    now: int
+
+
+class Checked(Struct, frozen=True):
+    """The answer of `check`. `available` is None when nothing newer is offered."""
+
+    offer: Offer
+    available: Offer | None
+    why: str
+
+
+class Preview(Struct, frozen=True):
+    """What a person sees before consent; `report` is the rendered summary."""
+
+    running: Record | None
+    version: str
+    commit: ObjectId
+    headline: str
+    received: int
+    written_files: int
+    written_bytes: int
+    kept_files: int
+    local_changes: tuple[LocalChange, ...]
+    notices: tuple[str, ...]
+    report: str
+
+
+class Applied(Struct, frozen=True):
+    """The outcome of `apply`: what was reached, in a word and a sentence.
+
+    `outcome`: nothing, dry-run, downloaded, staged, switched, declined.
+    """
+
+    outcome: str
+    record: Record | None
+    text: str
+
+
+class Reverted(Struct, frozen=True):
+    """The outcome of `revert`. `dropped` is a staged release that was given up."""
+
+    record: Record | None
+    dropped: Record | None
+    held: Hold | None
+    text: str
+
+
+class Verified(Struct, frozen=True):
+    """The outcome of `verify`: what differs, and what `--repair` did about it."""
+
+    record: Record
+    files: int
+    hashed: int
+    changes: tuple[LocalChange, ...]
+    repaired: tuple[bytes, ...]
+
+
+class Collected(Struct, frozen=True):
+    """The outcome of `gc`. `kept` says why a deployment that could go did not."""
+
+    removed: tuple[Record, ...]
+    freed: int
+    kept: tuple[str, ...]
+
+
+class Finding(Struct, frozen=True):
+    """One line of `doctor`: `level` is ok, warning or problem."""
+
+    level: str
+    topic: str
+    text: str
+    hint: str | None = None
+
+
+class LedgerEntry(Struct, frozen=True):
+    """One line of ledger.jsonl. `text` is a sentence; `data` holds ids and numbers."""
+
+    at: int
+    event: str
+    text: str
+    actor: str
+    data: dict[str, str | int | None] = {}
