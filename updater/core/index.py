@@ -1,0 +1,122 @@
+"""The stat index of a deployment: what every file held and looked like.
+
+It is a cache that can always be made again by hashing, so it is compact, not text:
+columns, deflated. It answers three questions without reading a file: which blob is
+here, has it changed since, and what is its SHA-256.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from updater.errors import HostError
+
+_MAGIC = b"osupdate-index 1\n"
+_HEAD = struct.Struct("<QII")  # device, rows, bytes of paths
+_STAT = struct.Struct("<QqqQIII")  # size, mtime, ctime, inode, mode, uid, gid
+
+
+class Stat(NamedTuple):
+    """What lstat(2) says; times in nanoseconds."""
+
+    size: int
+    mtime: int
+    ctime: int
+    inode: int
+    mode: int
+    uid: int
+    gid: int
+
+
+class Row(NamedTuple):
+    """One file or symlink: raw ids of its blob, and how it looked when it was whole."""
+
+    oid: bytes
+    sha256: bytes
+    stat: Stat
+
+
+class Index:
+    """path -> row of one deployment, and the device that it lies on."""
+
+    def __init__(self, device: int, rows: dict[bytes, Row]) -> None:
+        self.device = device
+        self.rows = rows
+
+    def to_bytes(self) -> bytes:
+        """The index as a file."""
+        rows = self.rows
+        paths = b"\0".join(rows)
+        body = b"".join(
+            (
+                _HEAD.pack(self.device, len(rows), len(paths)),
+                paths,
+                *(row.oid for row in rows.values()),
+                *(row.sha256 for row in rows.values()),
+                *(_STAT.pack(*row.stat) for row in rows.values()),
+            )
+        )
+        return _MAGIC + struct.pack("<I", zlib.crc32(body)) + zlib.compress(body, 1)
+
+
+def from_bytes(data: bytes) -> Index:
+    """Read an index.
+
+    Raises:
+        HostError: damaged; the caller hashes everything again.
+    """
+    start = len(_MAGIC) + 4
+    try:
+        body = zlib.decompress(data[start:])
+    except zlib.error as error:
+        raise HostError(f"the stat index is damaged: {error}") from error
+    seal = _MAGIC + struct.pack("<I", zlib.crc32(body))
+    if data[:start] != seal:
+        raise HostError("the stat index is damaged: its checksum is wrong")
+    return _parse(body)
+
+
+def _parse(body: bytes) -> Index:
+    device, count, length = _HEAD.unpack_from(body)
+    at = _HEAD.size
+    paths = body[at : at + length].split(b"\0") if count else []
+    at += length
+    oids = [body[i : i + 20] for i in range(at, at + 20 * count, 20)]
+    at += 20 * count
+    digests = [body[i : i + 32] for i in range(at, at + 32 * count, 32)]
+    at += 32 * count
+    stats = map(Stat._make, _STAT.iter_unpack(body[at : at + _STAT.size * count]))
+    rows = map(Row._make, zip(oids, digests, stats, strict=True))
+    return Index(device, dict(zip(paths, rows, strict=True)))
+
+
+def blobs(indexes: Sequence[Mapping[bytes, Row]]) -> dict[bytes, tuple[int, bytes]]:
+    """Raw blob id -> (position in `indexes`, path) of one place that holds it."""
+    found: dict[bytes, tuple[int, bytes]] = {}
+    for position, rows in enumerate(indexes):
+        for path, row in rows.items():
+            found.setdefault(row.oid, (position, path))
+    return found
+
+
+def follow_links(rows: dict[bytes, Row], fresh: Iterable[Row]) -> bool:
+    """Take over new ctimes of inodes that another deployment shares.
+
+    link(2) and unlink(2) change the ctime of a file that stays as it is.
+
+    Returns:
+        Whether any row changed.
+    """
+    times = {row.stat.inode: row.stat for row in fresh}
+    changed = False
+    for path, row in rows.items():
+        now = times.get(row.stat.inode)
+        if (
+            now is not None
+            and now.ctime != row.stat.ctime
+            and now == row.stat._replace(ctime=now.ctime)
+        ):
+            rows[path] = row._replace(stat=now)
+            changed = True
+    return changed

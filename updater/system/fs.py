@@ -1,0 +1,229 @@
+"""All durability in one place: who renames or syncs, does it here.
+
+A durable replacement is: a temporary file in the same directory, write, fsync,
+rename, fsync of the directory. A cut at any moment leaves the old or the new.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Callable
+
+from updater.errors import HostError, NoSpaceError
+
+_FICLONE = 0x40049409  # linux/fs.h; the clone shares extents with its source
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def write_durably(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Replace a file so that a crash leaves the old content or the new, never a part.
+
+    Raises:
+        NoSpaceError, HostError: the old content is still there.
+    """
+    temporary = f"{path}.tmp"
+    try:
+        _write_synced(temporary, data, mode)
+        rename(temporary, path)
+    except OSError as error:
+        raise host_error(error, f"cannot write {path}") from error
+
+
+def _write_synced(path: str, data: bytes, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o600)
+    try:
+        write_all(fd, data)
+        os.fchmod(fd, mode)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def append_durably(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Add to the end of a file and wait until it is on disk.
+
+    Raises:
+        NoSpaceError, HostError.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        new = not os.path.lexists(path)
+        fd = os.open(path, flags, mode)
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        if new:
+            fsync_dir(os.path.dirname(path))
+    except OSError as error:
+        raise host_error(error, f"cannot append to {path}") from error
+
+
+def truncate_durably(path: str, length: int) -> None:
+    """Cut a file's end off, and wait until that is on disk."""
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.ftruncate(fd, length)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Call write(2) until everything is written."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def rename(source: str, target: str) -> None:
+    """Replace the target by one rename(2), on disk when this returns."""
+    os.rename(source, target)
+    fsync_dir(os.path.dirname(target))
+
+
+def replace_link(target: str, link: str) -> None:
+    """Make `link` a symlink to `target` by one rename: the commit point of a switch."""
+    temporary = f"{link}.tmp"
+    try:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        os.symlink(target, temporary)
+        rename(temporary, link)
+    except OSError as error:
+        raise host_error(error, f"cannot point {link} at {target}") from error
+
+
+def fsync_file(path: str) -> None:
+    """Wait until a file's content is on disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def fsync_dir(path: str) -> None:
+    """Wait until a directory's entries are on disk."""
+    fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_filesystem(fd: int) -> None:
+    """Write everything of one filesystem to disk; a failed write since is an error.
+
+    One syncfs(2) in place of an fsync for each of thousands of files: the same
+    promise once nothing counts before it returned.
+
+    Raises:
+        OSError: also for write-back that failed before the call (Linux 5.8).
+    """
+    if _libc.syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def make_directories(path: str, mode: int = 0o755) -> None:
+    """Create a directory and what is missing above it, durably.
+
+    Raises:
+        HostError.
+    """
+    try:
+        if os.path.isdir(path):
+            return
+        parent = os.path.dirname(path)
+        make_directories(parent)
+        os.mkdir(path, mode)
+        os.chmod(path, mode)
+        fsync_dir(parent)
+    except OSError as error:
+        raise host_error(error, f"cannot create {path}") from error
+
+
+def open_beneath(root: int, path: bytes) -> int:
+    """Open a directory below `root`, following no symlink in any part of the path.
+
+    Returns:
+        A descriptor that the caller closes.
+
+    Raises:
+        OSError: ENOTDIR or ELOOP where a part is not a directory.
+    """
+    current = os.dup(root)
+    try:
+        for part in path.split(b"/") if path else ():
+            following = os.open(part, _DIRECTORY, dir_fd=current)
+            os.close(current)
+            current = following
+    except OSError:
+        os.close(current)
+        raise
+    return current
+
+
+def remove_tree(path: str) -> None:
+    """Delete a directory and everything below it; absent is fine.
+
+    Directories without write permission are opened up first, as an owner may.
+
+    Raises:
+        HostError.
+    """
+
+    def unlock(remove: Callable[..., object], name: str, error: BaseException) -> None:
+        if isinstance(error, FileNotFoundError):
+            return
+        if not isinstance(error, PermissionError):
+            raise error
+        parent = os.path.dirname(name)
+        os.chmod(parent, 0o700)
+        if stat.S_ISDIR(os.lstat(name).st_mode):
+            os.chmod(name, 0o700)
+            shutil.rmtree(name)
+        else:
+            remove(name)
+
+    try:
+        shutil.rmtree(
+            path, onerror=lambda call, name, info: unlock(call, name, info[1])
+        )
+    except OSError as error:
+        raise host_error(error, f"cannot delete {path}") from error
+
+
+def free_bytes(path: str) -> int:
+    """Bytes that this process may still write on the filesystem of `path`."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    facts = os.statvfs(path)
+    count = facts.f_bfree if os.geteuid() == 0 else facts.f_bavail
+    return count * facts.f_frsize
+
+
+def clone(source: int, target: int) -> bool:
+    """Make `target` share the extents of `source`; False where that cannot be done."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL):
+            return False
+        raise
+    return True
+
+
+def host_error(error: OSError, what: str) -> HostError:
+    """The sentence for a failed system call; a full disk has its own class."""
+    message = f"{what}: {error.strerror}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError(message)
+    return HostError(message)

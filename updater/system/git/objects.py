@@ -1,0 +1,252 @@
+"""Reads git objects: from object directories, and out of deployments' own files.
+
+The directories are opened as bare databases, never as repositories, so that no config,
+alternates or owner of somebody else's repository is believed.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+
+import pygit2
+from msgspec import Struct
+from pygit2.enums import ConfigLevel, ObjectType
+
+from updater.core import index
+from updater.core.index import Row
+from updater.errors import HostError, UntrustedError
+from updater.model import ObjectId
+from updater.system import fs
+
+LEAST_LIBGIT2 = (1, 9, 7)  # hardening: CVE-2026-53583 to 53587, 5917
+BACKPORT = "OSUPDATE_LIBGIT2_BACKPORT"
+_NAMES = {
+    ObjectType.COMMIT: "commit",
+    ObjectType.TREE: "tree",
+    ObjectType.BLOB: "blob",
+    ObjectType.TAG: "tag",
+}
+_PRIORITY = 1  # below loose and packed: git's own stores are asked first
+_READ = 1 << 24
+ON, OFF = True, False
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class DeploymentBlobs(Struct, frozen=True):
+    """One deployment as a source of blobs: a directory descriptor and its index."""
+
+    root: int
+    rows: dict[bytes, Row]
+
+
+def require_libgit2(version: str = pygit2.LIBGIT2_VERSION) -> None:
+    """Refuse a libgit2 without the hardening that the fetch relies on.
+
+    Raises:
+        HostError.
+    """
+    if tuple(int(part) for part in version.split(".")[:3]) < LEAST_LIBGIT2:
+        least = ".".join(map(str, LEAST_LIBGIT2))
+        raise HostError(
+            f"libgit2 {version} is too old: expected {least} or newer",
+            hint="Upgrade pygit2: pip install --upgrade pygit2",
+        )
+
+
+def configure() -> None:
+    """Make libgit2 strict and durable, and deaf to anybody's gitconfig."""
+    require_libgit2()
+    for level in (
+        ConfigLevel.SYSTEM,
+        ConfigLevel.GLOBAL,
+        ConfigLevel.XDG,
+        ConfigLevel.PROGRAMDATA,
+    ):
+        pygit2.settings.search_path[level] = "/nonexistent"
+    pygit2.settings.enable_strict_hash_verification(ON)
+    pygit2.settings.enable_strict_object_creation(ON)
+    pygit2.settings.enable_fsync_gitdir(ON)
+    pygit2.settings.owner_validation = True
+    pygit2.settings.enable_caching(OFF)  # a cache keeps large blobs alive
+    pygit2.settings.mwindow_size = 1 << 20
+    pygit2.settings.mwindow_mapped_limit = 64 << 20
+
+
+class Objects:
+    """A bare object database. Content is checked against its id by libgit2."""
+
+    def __init__(self, odb: pygit2.Odb) -> None:
+        self._odb = odb
+        self._repository = pygit2.Repository()
+        self._repository.set_odb(odb)
+
+    @property
+    def odb(self) -> pygit2.Odb:
+        """For the rest of `system.git`."""
+        return self._odb
+
+    def __contains__(self, oid: ObjectId) -> bool:
+        return pygit2.Oid(hex=oid) in self._odb
+
+    def read(self, oid: ObjectId) -> tuple[str, bytes]:
+        """An object's kind and content.
+
+        Raises:
+            KeyError: it is not here.
+            UntrustedError: F2: damaged, or not what its id says.
+        """
+        try:
+            kind, content = self._odb.read(oid)
+        except pygit2.GitError as error:
+            raise _damaged(oid, error) from error
+        return _NAMES[ObjectType(kind)], content
+
+    def blob(self, oid: ObjectId) -> memoryview:
+        """A blob's content without a second copy of it in memory.
+
+        Raises:
+            KeyError: it is not here.
+            UntrustedError: F2: damaged, or not a blob.
+        """
+        try:
+            found = self._repository[oid]
+        except pygit2.GitError as error:
+            raise _damaged(oid, error) from error
+        if not isinstance(found, pygit2.Blob):
+            raise UntrustedError("F2", f"object {oid} is not a blob")
+        return memoryview(found)
+
+    def read_blob(self, oid: ObjectId) -> bytes:
+        """A small blob's content."""
+        return self._typed(oid, "blob")
+
+    def read_tree(self, oid: ObjectId) -> bytes:
+        """A tree object's raw content."""
+        return self._typed(oid, "tree")
+
+    def header(self, oid: ObjectId) -> tuple[str, int]:
+        """An object's kind and size in bytes, without inflating it.
+
+        Raises:
+            KeyError: it is not here.
+            UntrustedError: F2: damaged.
+        """
+        try:
+            kind, size = self._odb.read_header(oid)
+        except pygit2.GitError as error:
+            raise _damaged(oid, error) from error
+        return _NAMES[ObjectType(kind)], size
+
+    def _typed(self, oid: ObjectId, expected: str) -> bytes:
+        try:
+            kind, content = self.read(oid)
+        except KeyError as error:
+            raise UntrustedError("F2", f"{expected} {oid} is missing") from error
+        if kind != expected:
+            raise UntrustedError(
+                "F2", f"object {oid} is a {kind}; expected a {expected}"
+            )
+        return content
+
+
+def open_objects(
+    directories: Sequence[str], deployments: Sequence[DeploymentBlobs] = ()
+) -> Objects:
+    """Open object directories (`.../objects`) and deployments as one database."""
+    configure()
+    odb = pygit2.Odb()
+    for directory in directories:
+        if os.path.isdir(directory):
+            odb.add_disk_alternate(directory)
+    if deployments:
+        odb.add_backend(DeploymentBackend(deployments), _PRIORITY)
+    return Objects(odb)
+
+
+class DeploymentBackend(pygit2.OdbBackend):
+    """Blobs read from the files of deployments; a changed file is simply not there."""
+
+    def __init__(self, deployments: Sequence[DeploymentBlobs]) -> None:
+        super().__init__()
+        self._deployments = deployments
+        self._places = index.blobs([source.rows for source in deployments])
+
+    def exists_cb(self, oid: pygit2.Oid) -> bool:
+        return oid.raw in self._places
+
+    def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
+        position, path = self._place(oid)
+        source = self._deployments[position]
+        content = read_file(source.root, path, source.rows[path].stat.size)
+        if content is None:
+            raise KeyError(oid)
+        return ObjectType.BLOB, content
+
+    def read_header_cb(self, oid: pygit2.Oid) -> tuple[int, int]:
+        position, path = self._place(oid)
+        return ObjectType.BLOB, self._deployments[position].rows[path].stat.size
+
+    def exists_prefix_cb(self, oid: pygit2.Oid) -> pygit2.Oid:
+        raise KeyError(oid)
+
+    def refresh_cb(self) -> None:
+        return
+
+    def _place(self, oid: pygit2.Oid) -> tuple[int, bytes]:
+        place = self._places.get(oid.raw)
+        if place is None:
+            raise KeyError(oid)
+        return place
+
+
+def read_file(root: int, path: bytes, size: int) -> bytes | None:
+    """A file's or symlink's content below `root`; None when it is not what it was.
+
+    Args:
+        root: descriptor of the deployment's directory.
+        path: relative to it; no part of it is followed through a symlink.
+        size: what the index remembers, in bytes.
+    """
+    parent, _, name = path.rpartition(b"/")
+    try:
+        directory = fs.open_beneath(root, parent)
+    except OSError:
+        return None
+    try:
+        return _read_entry(directory, name, size)
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ENOMEM):
+            raise
+        return None
+    finally:
+        os.close(directory)
+
+
+def _read_entry(directory: int, name: bytes, size: int) -> bytes | None:
+    try:
+        fd = os.open(name, _FILE, dir_fd=directory)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        content = os.readlink(name, dir_fd=directory)
+        return content if len(content) == size else None
+    try:
+        if os.fstat(fd).st_size != size:
+            return None
+        with open(fd, "rb", buffering=0, closefd=False) as file:
+            content = file.read(size) if size <= _READ else _read_large(file.read, size)
+        return content if len(content) == size else None
+    finally:
+        os.close(fd)
+
+
+def _read_large(read: Callable[[int], bytes | None], size: int) -> bytes:
+    parts = []
+    while size > 0 and (part := read(min(size, _READ))):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _damaged(oid: ObjectId, error: pygit2.GitError) -> UntrustedError:
+    return UntrustedError("F2", f"object {oid} is damaged: {error}")
