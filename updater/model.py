@@ -6,7 +6,7 @@ Times are whole seconds since the epoch, UTC.
 """
 
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 from msgspec import Struct
 
@@ -105,6 +105,20 @@ class Offer(Struct, frozen=True):
     version: str | None = None
 
 
+class Progress(Struct, frozen=True):
+    """How far a download is.
+
+    `phase`: connecting, preparing (the server works), receiving, indexing. `received`
+    counts bytes; `total` is 0 until the server has told how many objects come.
+    """
+
+    phase: str
+    received: int = 0
+    objects: int = 0
+    total: int = 0
+    indexed: int = 0
+
+
 class Candidate(Struct, frozen=True):
     """An offer whose bytes are here, trusted by nobody.
 
@@ -138,8 +152,24 @@ class Release(Struct, frozen=True):
     size: int
     headline: str
     entries: tuple[TreeEntry, ...]
+    trees: tuple[ObjectId, ...]
     metadata: dict[bytes, Metadata]
     notices: tuple[str, ...] = ()
+
+
+class MachineFacts(Struct, frozen=True):
+    """What this machine holds a release against (checks R3 to R5); None: not compared.
+
+    `running_number` and `running_commit` are those of the release to be replaced.
+    """
+
+    arch: str | None = None
+    running_number: int | None = None
+    running_commit: ObjectId | None = None
+    security_floor: int = 0
+    holds: tuple["Hold", ...] = ()
+    pin: str | None = None
+    allow_downgrade: bool = False
 
 
 class Deployment(Struct, frozen=True):
@@ -163,6 +193,7 @@ class Record(Struct, frozen=True, omit_defaults=False):
     size: int
     headline: str
     signed: bool
+    security_floor: int = 0
 
 
 class Package(Struct, frozen=True):
@@ -173,6 +204,31 @@ class Package(Struct, frozen=True):
     source: str
     arch: str
     size: int | None = None
+
+
+class RemoteSettings(Struct, frozen=True):
+    """`[remote]`: where releases come from. `url` is empty while nobody set one.
+
+    `ca`, `known_hosts`, `ssh_key` and `token_file` are paths or systemd credential
+    names, never values. `deadline` bounds one fetch, in seconds.
+    """
+
+    url: str = ""
+    channel: str = "stable"
+    ca: str | None = None
+    known_hosts: str | None = None
+    ssh_key: str | None = None
+    token_file: str | None = None
+    proxy: str | None = None
+    history: Literal["shallow", "full"] = "shallow"
+    deadline: int = 3600
+
+
+class TrustSettings(Struct, frozen=True):
+    """`[trust]`: what makes a release this machine's. `product` None is not compared."""
+
+    mode: TrustMode = TrustMode.SIGNED
+    product: str | None = None
 
 
 class Phase(StrEnum):
@@ -248,6 +304,7 @@ class Status(Struct, frozen=True):
     """Everything that `status` shows, gathered without the network.
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
+    `available` is the last offer seen, when it is newer than what runs or is staged.
     """
 
     state: State
@@ -262,6 +319,7 @@ class Status(Struct, frozen=True):
     unprivileged: bool
     enter_command: str | None
     now: int
+    available: Offer | None = None
 
 
 class Checked(Struct, frozen=True):

@@ -76,16 +76,22 @@ def truncate_durably(path: str, length: int) -> None:
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Call write(2) until everything is written."""
+    """Write everything, however many calls it takes."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def rename(source: str, target: str) -> None:
-    """Replace the target by one rename(2), on disk when this returns."""
+    """Replace the target in one step that is on disk when this returns."""
     os.rename(source, target)
     fsync_dir(os.path.dirname(target))
+
+
+def rename_at(directory: int, source: bytes, target: bytes) -> None:
+    """Replace one entry of an open directory by another, on disk when this returns."""
+    os.rename(source, target, src_dir_fd=directory, dst_dir_fd=directory)
+    os.fsync(directory)
 
 
 def replace_link(target: str, link: str) -> None:
@@ -202,12 +208,11 @@ def remove_tree(path: str) -> None:
 
 
 def free_bytes(path: str) -> int:
-    """Bytes that this process may still write on the filesystem of `path`."""
+    """Bytes that anybody may still write on the filesystem of `path`."""
     while not os.path.exists(path):
         path = os.path.dirname(path)
     facts = os.statvfs(path)
-    count = facts.f_bfree if os.geteuid() == 0 else facts.f_bavail
-    return count * facts.f_frsize
+    return facts.f_bavail * facts.f_frsize
 
 
 def clone(source: int, target: int) -> bool:

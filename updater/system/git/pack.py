@@ -4,6 +4,7 @@ Pack version 2 and index version 2, as in git's gitformat-pack document. Any git
 them. Deltas are left to the server that repacks.
 """
 
+import contextlib
 import hashlib
 import os
 import struct
@@ -78,15 +79,16 @@ class PackWriter:
         checksum = self._seal()
         name = f"pack-{checksum.hex()}"
         final = os.path.join(self._directory, name)
-        fs.write_durably(f"{final}.idx", _index(self._rows, checksum), 0o444)
         os.chmod(self._temporary, 0o444)
         fs.rename(self._temporary, f"{final}.pack")
+        fs.write_durably(f"{final}.idx", _index(self._rows, checksum), 0o444)
         return name
 
     def abort(self) -> None:
         """Leave nothing behind."""
         self._file.close()
-        os.unlink(self._temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._temporary)
 
     def _seal(self) -> bytes:
         self._file.seek(_COUNT_AT)

@@ -1,0 +1,360 @@
+"""Taking care of what is here: verify and repair, holds and the pin, gc, doctor."""
+
+import os
+import shutil
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from updater.agent import look
+from updater.agent.room import Room, Surveyed
+from updater.core import machine, names
+from updater.core.index import Index, Row
+from updater.core.plan import Plan, own_blobs
+from updater.core.text import plural, safe, size
+from updater.errors import ConfigError, HostError, OsupdateError, UsageError
+from updater.model import (
+    Collected,
+    DeploymentId,
+    Finding,
+    Hold,
+    ObjectId,
+    Record,
+    State,
+    TrustMode,
+    Verified,
+)
+from updater.steps import collect
+from updater.steps.check import check
+from updater.steps.fetch import fetch
+from updater.steps.inspect import inspect, repair, repairable
+from updater.system import checkout, fs, process, signature
+from updater.system.git.child import FetchLimits, ObjectSources
+from updater.system.git.keeper import Keeper, Kept
+from updater.system.git.objects import Objects
+
+PACKS = 4  # of objects.git; with more, gc makes one of them
+LOW_SPACE = 256 << 20  # bytes
+
+
+def verify(room: Room, state: State, wanted: str | None, *, mend: bool) -> Verified:
+    """Hash every file of a deployment; put back what is not the release's.
+
+    Raises:
+        UsageError: no such deployment. OsupdateError.
+    """
+    record = _require(room, state, wanted or "running")
+    laid = look.lay_open(record.commit, look.open_kept(room))
+    plan = look.full_plan(room, laid, record.created)
+    path = room.layout.deployment(record.id)
+    rows, changes = inspect(path, plan, room.count_files)
+    repaired: tuple[bytes, ...] = ()
+    lost = repairable(changes, room.persistent)
+    if mend and lost:
+        room.tell("repair", f"{plural(len(lost), 'path')} of {record.version}")
+        source = _source(room, state, record, plan, rows, lost)
+        repaired = repair(path, plan, lost, source)
+        rows, changes = inspect(path, plan, room.count_files)
+        room.tell("repaired", f"{plural(len(repaired), 'path')} of {record.version}")
+    if room.owns_state:
+        index = Index(os.stat(path).st_dev, dict(sorted(rows.items())))
+        fs.write_durably(room.layout.index(record.id), index.to_bytes())
+    files = len(laid.entries)
+    return Verified(record, files, files, changes, repaired)
+
+
+def _require(room: Room, state: State, wanted: str) -> Record:
+    record = names.find_record(state, room.booted(), wanted)
+    return names.require(record, wanted, state.deployments)
+
+
+def _source(
+    room: Room,
+    state: State,
+    record: Record,
+    plan: Plan,
+    rows: dict[bytes, Row],
+    lost: Sequence[bytes],
+) -> Objects:
+    """Where the blobs of damaged files come from: this machine, or the remote."""
+    path, index_path = room.layout.deployment(record.id), room.layout.index(record.id)
+    good = Surveyed(record, path, index_path, Index(0, rows), ())
+    others = [one for one in look.survey(room, state) if one.record.id != record.id]
+    objects = look.open_kept(room, [*others, good])
+    aliases = dict(plan.aliases)
+    paths = {aliases.get(name, name) for name in lost}
+    missing = [
+        w.oid for w in plan.writes if w.path in paths and not _has(objects, w.oid)
+    ]
+    if not missing:
+        return objects
+    room.watcher.notice(
+        f"{plural(len(missing), 'file')} can be had nowhere on this machine; "
+        f"fetching {safe(record.version)} completely"
+    )
+    name = record.version if room.mode is TrustMode.TAG else record.commit
+    remote = room.settings.remote
+    offer = check(
+        remote,
+        room.mode,
+        name,
+        allow_plain=True,
+        sleep=room.sleep,
+        secrets_dir=room.secrets,
+    )
+    candidate = fetch(
+        offer,
+        remote,
+        ObjectSources(),
+        room.layout.incoming,
+        FetchLimits(),
+        lambda step: room.watcher.progress(step.received, None, "bytes"),
+        allow_plain=True,
+        announce=room.watcher.notice,
+        sleep=room.sleep,
+        secrets_dir=room.secrets,
+    )
+    return look.open_kept(room, [*others, good], candidate.objects)
+
+
+def _has(objects: Objects, oid: ObjectId) -> bool:
+    """Whether a blob can really be read: a file may have been damaged since."""
+    try:
+        objects.read_blob(oid)
+    except OsupdateError:
+        return False
+    return True
+
+
+def hold(room: Room, state: State, wanted: str | None, reason: str) -> Hold | None:
+    """Never take a release by itself; None pauses all updates.
+
+    Raises:
+        UsageError: nothing is called so.
+    """
+    if wanted is None:
+        room.save(replace(state, paused=reason))
+        room.tell("hold", f"all updates: {safe(reason)}")
+        return None
+    held = _hold_for(room, state, wanted, reason)
+    others = tuple(h for h in state.holds if h.commit != held.commit)
+    room.save(replace(state, holds=(*others, held)))
+    room.tell("hold", f"{safe(held.version)}: {safe(reason)}", commit=held.commit)
+    return held
+
+
+def _hold_for(room: Room, state: State, wanted: str, reason: str) -> Hold:
+    record = names.find_record(state, room.booted(), wanted)
+    if record is not None:
+        return Hold(record.version, record.commit, record.number, reason, room.now())
+    offer = state.offer
+    if offer and wanted in ("available", offer.version, offer.commit, offer.tag_name):
+        version = offer.version or offer.commit[:7]
+        return Hold(version, offer.commit, 0, reason, room.now())
+    names.require(None, wanted, state.deployments)
+    raise AssertionError("require has raised")
+
+
+def unhold(room: Room, state: State, wanted: str | None) -> tuple[Hold, ...]:
+    """Give holds up: of one release, or the pause and every hold.
+
+    Raises:
+        UsageError: nothing called so is held.
+    """
+    if wanted is None:
+        released = state.holds
+        room.save(replace(state, holds=(), paused=None))
+    else:
+        released = tuple(
+            h for h in state.holds if wanted in (h.version, h.commit, h.commit[:7])
+        )
+        if not released:
+            held = ", ".join(safe(h.version) for h in state.holds) or "none"
+            raise UsageError(
+                f'"{safe(wanted, 80)}" is not held', hint=f"Held are: {held}."
+            )
+        left = tuple(h for h in state.holds if h not in released)
+        room.save(replace(state, holds=left))
+    named = ", ".join(safe(h.version) for h in released) or "the pause"
+    room.tell("unhold", named)
+    return released
+
+
+def pin(room: Room, state: State, wanted: str | None) -> str | None:
+    """Stay on a release; None follows the channel again.
+
+    Raises:
+        UsageError: nothing is called so.
+    """
+    version = None
+    if wanted is not None:
+        record = names.find_record(state, room.booted(), wanted)
+        offer = state.offer
+        if record is None and offer and wanted in (offer.version, offer.commit):
+            version = offer.version or offer.commit
+        else:
+            version = names.require(record, wanted, state.deployments).version
+    room.save(replace(state, pin=version))
+    room.tell("pin", safe(version) if version else "off")
+    return version
+
+
+def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
+    """Delete deployments beyond `[deploy] keep`, leftovers, and what only they needed.
+
+    Raises:
+        HostError: what was not deleted is complete.
+    """
+    booted = room.booted()
+    keep = room.settings.deploy.keep
+    beyond = collect.choose(state, booted, keep, {}).removable
+    written = {record.id: _written(room, record) for record in beyond}
+    choice = collect.choose(state, booted, keep, written)
+    if dry_run:
+        return Collected(choice.removable, 0, choice.reasons)
+    collect.remove_leftovers(
+        room.layout.deployments, (record.id for record in state.deployments)
+    )
+    freed = 0
+    for record in choice.removable:
+        state, count = _remove(room, state, record)
+        freed += count
+    _tidy(room, state, force=bool(choice.removable))
+    return Collected(choice.removable, freed, choice.reasons)
+
+
+def _written(room: Room, record: Record) -> list[bytes]:
+    try:
+        index = room.index_of(record)
+    except HostError:
+        return []
+    laid = look.lay_open(record.commit, look.open_kept(room))
+    plan = look.full_plan(room, laid, record.created)
+    names_ = [path for path, _ in plan.directories]
+    names_ += [special.path for special in plan.specials]
+    seeds = tuple(
+        os.fsencode(path.lstrip("/")) for path in room.settings.deploy.persistent
+    )
+    return collect.written_seeds(
+        room.layout.deployment(record.id), index.rows, names_, seeds
+    )
+
+
+def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
+    try:
+        touched = list(room.index_of(record).rows.values())
+    except HostError:
+        touched = []
+    left = tuple(r for r in state.deployments if r.id != record.id)
+    previous = None if state.previous == record.id else state.previous
+    state = room.save(replace(state, deployments=left, previous=previous))
+    room.tell("remove", f"{safe(record.version)}", deployment=record.id)
+    freed = collect.remove(
+        room.layout.deployment(record.id), room.layout.index(record.id)
+    )
+    for other in left:
+        _renew(room, other, touched)
+    return state, freed
+
+
+def _renew(room: Room, record: Record, touched: Sequence[Row]) -> None:
+    try:
+        index = room.index_of(record)
+    except HostError:
+        return
+    path = room.layout.deployment(record.id)
+    if collect.refresh(path, index, touched):
+        fs.write_durably(room.layout.index(record.id), index.to_bytes())
+
+
+def _tidy(room: Room, state: State, *, force: bool) -> None:
+    """Leave in incoming/, index/ and objects.git what the state still names."""
+    download = state.download.directory if state.download else None
+    for name in os.listdir(room.layout.incoming):
+        if name != download:
+            fs.remove_tree(os.path.join(room.layout.incoming, name))
+    known = {f"{record.id}.idx" for record in state.deployments}
+    directory = os.path.dirname(room.layout.index(DeploymentId("x")))
+    for name in set(os.listdir(directory)) - known:
+        fs.remove_tree(os.path.join(directory, name))
+    keeper = Keeper(room.layout.repository)
+    keeper.make()
+    if force and len(keeper.packs()) > PACKS:
+        objects = look.open_kept(room)
+        keeper.prune([_kept(room, record, objects) for record in state.deployments])
+
+
+def _kept(room: Room, record: Record, objects: Objects) -> Kept:
+    laid = look.lay_open(record.commit, objects)
+    blobs = own_blobs(laid.entries, laid.metadata, room.persistent)
+    return Kept(record.commit, record.tag, record.version, laid.trees, blobs)
+
+
+def doctor(room: Room) -> list[Finding]:
+    """Look at everything that an update will need."""
+    found = [_state(room), _trust(room), *_programs(), *_disk(room)]
+    state = room.store.load() if found[0].level == "ok" else State()
+    booted = room.booted()
+    if state.deployments and machine.find(state, booted) is None:
+        found.append(
+            Finding(
+                "problem",
+                "current",
+                f"{room.layout.current} points at no deployment that is known here",
+                "Choose one: osupdate apply VERSION",
+            )
+        )
+    if state.phase != "idle":
+        found.append(
+            Finding("warning", "phase", f"a transition stands at {state.phase}")
+        )
+    return found
+
+
+def _state(room: Room) -> Finding:
+    try:
+        state = room.store.load()
+    except HostError as error:
+        return Finding("problem", "state", str(error), error.hint)
+    text = f"{plural(len(state.deployments), 'deployment')}, phase {state.phase}"
+    return Finding("ok", "state", text)
+
+
+def _trust(room: Room) -> Finding:
+    if room.mode is TrustMode.UNSIGNED:
+        text = "UNSIGNED: whoever controls the remote controls this machine"
+        return Finding("warning", "trust", text, 'Sign releases: trust.mode = "tag"')
+    try:
+        signature.load_role(room.layout.root, "release")
+    except ConfigError as error:
+        return Finding("problem", "trust", str(error), error.hint)
+    return Finding("ok", "trust", "the release keys are well-formed")
+
+
+def _programs() -> list[Finding]:
+    try:
+        process.run(["ssh-keygen", "-Y", "check-novalidate"], timeout=10)
+    except HostError as error:
+        hint = "Install OpenSSH's client: ssh-keygen decides on signatures"
+        return [Finding("problem", "ssh-keygen", str(error), hint)]
+    return [Finding("ok", "ssh-keygen", "is installed")]
+
+
+def _disk(room: Room) -> list[Finding]:
+    path = room.layout.deployments
+    free = fs.free_bytes(path)
+    low = free < LOW_SPACE
+    found = [
+        Finding(
+            "warning" if low else "ok",
+            "disk",
+            f"{size(free)} free below {room.layout.below(room.settings.deploy.path)}",
+            "Free some: osupdate gc" if low else None,
+        )
+    ]
+    if os.path.isdir(path) and os.access(path, os.W_OK):
+        shares = "reflinks" if checkout.can_clone(path) else "hardlinks"
+        found.append(Finding("ok", "sharing", f"unchanged files become {shares}"))
+    if shutil.which("git") is None:
+        found.append(Finding("ok", "git", "is not installed, and not needed"))
+    return found

@@ -1,0 +1,265 @@
+"""Looking without touching: what is here, whether it is as it was, how it differs."""
+
+import os
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from updater.agent.room import Room, Surveyed
+from updater.core import commits, index, machine, manifest, names, tree
+from updater.core.plan import Base, Plan, make_plan
+from updater.errors import HostError, UsageError
+from updater.model import (
+    MANIFEST_PATH,
+    Download,
+    Metadata,
+    ObjectId,
+    Record,
+    Release,
+    State,
+    TreeEntry,
+)
+from updater.report import compare, diff_text, snapshot
+from updater.report.diff import Report
+from updater.report.snapshot import Snapshot
+from updater.steps.inspect import inspect
+from updater.steps.survey import survey as survey_deployment
+from updater.system import fs
+from updater.system.git.keeper import Keeper
+from updater.system.git.objects import DeploymentBlobs, Objects, open_objects
+
+
+class Laid(Struct, frozen=True):
+    """What a commit here holds: its files, trees, and manifest."""
+
+    entries: tuple[TreeEntry, ...]
+    trees: tuple[ObjectId, ...]
+    metadata: dict[bytes, Metadata]
+
+
+def survey(room: Room, state: State) -> list[Surveyed]:
+    """Every deployment, looked at by stat; the one that runs is the last.
+
+    Raises:
+        HostError.
+    """
+    booted = room.booted()
+    ordered = sorted(state.deployments, key=lambda record: record.id == booted)
+    return [survey_one(room, record) for record in ordered]
+
+
+def survey_one(room: Room, record: Record) -> Surveyed:
+    """One deployment; its stat index is made anew when it is lost.
+
+    Raises:
+        HostError.
+    """
+    path = room.layout.deployment(record.id)
+    index_path = room.layout.index(record.id)
+    try:
+        found = room.index_of(record)
+    except HostError as error:
+        room.watcher.notice(f"{error}; every file of {record.id} is hashed again")
+        found = _hash_again(room, record)
+    changes, renewed = survey_deployment(path, found)
+    if renewed and room.owns_state:
+        fs.write_durably(index_path, found.to_bytes())
+    return Surveyed(record, path, index_path, found, changes)
+
+
+def _hash_again(room: Room, record: Record) -> index.Index:
+    objects = open_kept(room)
+    laid = lay_open(record.commit, objects)
+    path = room.layout.deployment(record.id)
+    rows, _ = inspect(path, full_plan(room, laid, record.created), room.count_files)
+    return index.Index(os.stat(path).st_dev, dict(sorted(rows.items())))
+
+
+def full_plan(room: Room, laid: Laid, created: int) -> Plan:
+    """A plan of a whole release, as if nothing were here. It has no sizes."""
+    return make_plan(
+        laid.entries,
+        laid.metadata,
+        created,
+        dict.fromkeys((entry.oid for entry in laid.entries), 0),
+        Base({}, {}),
+        room.persistent,
+        room.owner,
+    )
+
+
+def open_kept(
+    room: Room, surveyed: Sequence[Surveyed] = (), download: str | None = None
+) -> Objects:
+    """What objects.git has, the files of these deployments, and a download."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    sources = [DeploymentBlobs(os.open(one.path, flags), one.rows) for one in surveyed]
+    stores = [Keeper(room.layout.repository).objects, *([download] if download else [])]
+    return open_objects(stores, sources)
+
+
+def lay_open(commit: ObjectId, objects: Objects) -> Laid:
+    """Read a kept commit: it was verified when it was stored.
+
+    Raises:
+        UntrustedError: F2: damaged since.
+        HostError: it is not here.
+    """
+    try:
+        root = commits.parse(objects.read(commit)[1]).tree
+    except KeyError as error:
+        raise HostError(f"the commit {commit} is not here any more") from error
+    flat = tree.flatten(root, objects.read_tree, submodules=True)
+    metadata = _manifest(flat.entries, objects)
+    return Laid(flat.entries, flat.trees, metadata)
+
+
+def _manifest(entries: Sequence[TreeEntry], objects: Objects) -> dict[bytes, Metadata]:
+    for entry in entries:
+        if entry.path == MANIFEST_PATH:
+            return manifest.parse(objects.read_blob(entry.oid))
+    return {}
+
+
+def manifest_of(one: Surveyed, objects: Objects) -> dict[bytes, Metadata]:
+    """The manifest that a deployment was staged with."""
+    row = one.index.rows.get(MANIFEST_PATH)
+    if row is None:
+        return {}
+    return manifest.parse(objects.read_blob(ObjectId(row.oid.hex())))
+
+
+def release_summary(
+    running: Record | None, release: Release, objects: Objects, received: int
+) -> str:
+    """What changes from what runs to a release that is not staged yet."""
+    new = snapshot.take(
+        "",
+        release.version,
+        release.commit,
+        release.created,
+        release.entries,
+        release.metadata,
+        objects.read_blob,
+        objects.sizes,
+    )
+    old = _snapshot("running", running, objects) if running else None
+    return diff_text.summary(compare.compare(old, new, download=received))
+
+
+def summary(
+    room: Room, surveyed: Sequence[Surveyed], running: Record | None, target: Record
+) -> str:
+    """What changes from one deployment to another."""
+    objects = open_kept(room, surveyed)
+    old = _snapshot("running", running, objects) if running else None
+    return diff_text.summary(compare.compare(old, _snapshot("", target, objects)))
+
+
+def _snapshot(role: str, record: Record, objects: Objects) -> Snapshot:
+    laid = lay_open(record.commit, objects)
+    return snapshot.take(
+        role,
+        record.version,
+        record.commit,
+        record.created,
+        laid.entries,
+        laid.metadata,
+        objects.read_blob,
+        objects.sizes,
+    )
+
+
+def diff(
+    room: Room,
+    state: State,
+    left: str | None,
+    right: str | None,
+    paths: Sequence[bytes],
+) -> Report:
+    """What changes between two releases that are here.
+
+    Raises:
+        UsageError: one of them is not, or there is only one.
+    """
+    old, new = _pair(state, room.running(state), left, right, room)
+    surveyed = survey(room, state)
+    if isinstance(new, Download):
+        objects = open_kept(room, surveyed, room.layout.download(new))
+        fresh = _download_snapshot(new, objects)
+    else:
+        objects = open_kept(room, surveyed)
+        fresh = _snapshot(_role(room, state, new), new, objects)
+    before = _snapshot(_role(room, state, old), old, objects) if old else None
+    return compare.compare(before, fresh, paths=paths)
+
+
+def _download_snapshot(download: Download, objects: Objects) -> Snapshot:
+    offer = download.offer
+    laid = lay_open(offer.commit, objects)
+    commit = commits.parse(objects.read(offer.commit)[1])
+    return snapshot.take(
+        "available",
+        offer.version or offer.commit[:7],
+        offer.commit,
+        commit.committed,
+        laid.entries,
+        laid.metadata,
+        objects.read_blob,
+        objects.sizes,
+    )
+
+
+def _pair(
+    state: State,
+    running: Record | None,
+    left: str | None,
+    right: str | None,
+    room: Room,
+) -> tuple[Record | None, Record | Download]:
+    booted = room.booted()
+    if left is None and right is None:
+        if target := machine.find(state, state.target):
+            return running, target
+        if state.download and _is_here(room, state.download):
+            return running, state.download
+        before = machine.find(state, state.previous) or machine.previous(state, booted)
+        if running is None or before is None:
+            raise UsageError(
+                "there is only one release here, so there is nothing to compare it with",
+                hint="To see what the channel offers: osupdate apply --dry-run",
+            )
+        return before, running
+    if right is None and left is not None:
+        return running, _named(room, state, left)
+    old = running if left is None else _named(room, state, left)
+    if not isinstance(old, Record):
+        raise UsageError("what is not deployed yet can only be the right side of diff")
+    if right is None:
+        raise UsageError("diff needs a release on the right side")
+    return old, _named(room, state, right)
+
+
+def _named(room: Room, state: State, wanted: str) -> Record | Download:
+    download = state.download
+    if download and _is_here(room, download):
+        offer = download.offer
+        if wanted in ("available", offer.version, offer.commit, offer.tag_name):
+            return download
+    record = names.find_record(state, room.booted(), wanted)
+    if record is None and wanted == "available":
+        raise UsageError(
+            "what the channel offers is not downloaded yet, so its content is not known",
+            hint="Download and verify it: osupdate apply --download-only",
+        )
+    return names.require(record, wanted, state.deployments)
+
+
+def _is_here(room: Room, download: Download) -> bool:
+    return os.path.isdir(room.layout.download(download))
+
+
+def _role(room: Room, state: State, record: Record) -> str:
+    if record.id == room.booted():
+        return "running"
+    return "staged" if record.id == state.target else ""

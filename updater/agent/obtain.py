@@ -1,0 +1,231 @@
+"""Getting a release: download and verify. Nothing is believed before `verify`."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from msgspec.structs import replace
+
+from updater.agent.room import Room, Surveyed, directories
+from updater.core.plan import own_blobs
+from updater.core.text import plural, safe, show_path, size
+from updater.errors import NoSpaceError, UntrustedError
+from updater.model import (
+    Candidate,
+    MachineFacts,
+    ObjectId,
+    Offer,
+    Progress,
+    Release,
+    State,
+    TrustMode,
+)
+from updater.steps.fetch import fetch
+from updater.steps.verify import verify
+from updater.system import fs
+from updater.system.git.child import FetchLimits, ObjectSources
+from updater.system.git.keeper import Keeper, Kept
+from updater.system.git.objects import DeploymentBlobs, Objects, open_objects
+
+RESERVE = 16 << 20  # bytes that a download leaves free
+LEAST_FREE = 64 << 20  # bytes without which no download is begun
+_NAMED = 3  # paths in a sentence
+
+
+def download(
+    room: Room,
+    state: State,
+    offer: Offer,
+    surveyed: Sequence[Surveyed],
+    *,
+    complete: bool,
+) -> Candidate:
+    """Fetch an offer, unless its bytes are here already.
+
+    Args:
+        room: this machine.
+        state: as saved.
+        offer: what to fetch.
+        surveyed: what a difference can build on.
+        complete: fetch everything anew.
+
+    Raises:
+        NoSpaceError, TransportError, UntrustedError, HostError.
+    """
+    room.watcher.stage(2, room.stages, "fetch")
+    here = _downloaded(room, state, offer)
+    if here is not None and not complete:
+        room.watcher.done("here already")
+        return here
+    sources = ObjectSources() if complete else _sources(room, surveyed)
+    limits = FetchLimits(size=_room_for_download(room, state))
+
+    def progress(step: Progress) -> None:
+        if step.phase == "receiving":
+            room.watcher.progress(step.received, None, "bytes")
+        else:
+            room.watcher.progress(step.indexed, step.total or None, "objects")
+
+    started = room.now()
+    candidate = fetch(
+        offer,
+        room.settings.remote,
+        sources,
+        room.layout.incoming,
+        limits,
+        progress,
+        allow_plain=True,
+        announce=room.watcher.notice,
+        sleep=room.sleep,
+        secrets_dir=room.secrets,
+    )
+    took = max(1, room.now() - started)
+    speed = (
+        f"{size(candidate.received)} in {took}s ({size(candidate.received // took)}/s)"
+    )
+    room.watcher.done(speed)
+    return candidate
+
+
+def _downloaded(room: Room, state: State, offer: Offer) -> Candidate | None:
+    if state.download is None or state.download.offer.commit != offer.commit:
+        return None
+    objects = room.layout.download(state.download)
+    return Candidate(offer, objects) if os.path.isdir(objects) else None
+
+
+def _sources(room: Room, surveyed: Sequence[Surveyed]) -> ObjectSources:
+    """What a fetch may build on: releases of which every blob is here unchanged."""
+    keeper = Keeper(room.layout.repository)
+    stored = open_objects([keeper.objects])
+    present = {row.oid for one in surveyed for row in one.rows.values()}
+    haves: list[ObjectId] = []
+    for one in surveyed:
+        lost = [
+            change.path
+            for change in one.changes
+            if (oid := one.index.rows[change.path].oid) not in present
+            and ObjectId(oid.hex()) not in stored
+        ]
+        if not lost:
+            haves.append(one.record.commit)
+            continue
+        room.watcher.notice(
+            f"{plural(len(lost), 'file')} of {safe(one.record.version)} changed here "
+            f"({_some(lost)}), so the download cannot build on it and may be complete: "
+            f"about {size(one.record.size)} before compression"
+        )
+    return ObjectSources(
+        haves=tuple(dict.fromkeys(haves)),
+        directories=(keeper.objects,),
+        deployments=tuple((one.path, one.index_path) for one in surveyed),
+    )
+
+
+def _room_for_download(room: Room, state: State) -> int:
+    free = fs.free_bytes(room.layout.incoming)
+    largest = max((record.size for record in state.deployments), default=0)
+    needed = max(LEAST_FREE, largest // 20)
+    if free < needed:
+        raise NoSpaceError(
+            f"a download needs at least {size(needed)} free in {room.layout.incoming}; "
+            f"{size(free)} are",
+            hint="Free some: osupdate gc",
+        )
+    return min(FetchLimits().size, free - RESERVE)
+
+
+@contextmanager
+def opened(
+    room: Room, candidate: Candidate, surveyed: Sequence[Surveyed]
+) -> Iterator[Objects]:
+    """Everything that is here and the download, as one database."""
+    keeper = Keeper(room.layout.repository)
+    stores = [keeper.objects, *([candidate.objects] if candidate.objects else [])]
+    with directories([one.path for one in surveyed]) as fds:
+        sources = [
+            DeploymentBlobs(fd, one.rows) for fd, one in zip(fds, surveyed, strict=True)
+        ]
+        yield open_objects(stores, sources)
+
+
+def facts_of(room: Room, state: State, *, allow_downgrade: bool) -> MachineFacts:
+    """What this machine holds a release against."""
+    running = room.running(state)
+    return MachineFacts(
+        running_number=running.number if running else None,
+        running_commit=running.commit if running else None,
+        security_floor=state.security_floor,
+        holds=state.holds,
+        pin=state.pin,
+        allow_downgrade=allow_downgrade,
+    )
+
+
+def check_release(
+    room: Room,
+    state: State,
+    candidate: Candidate,
+    objects: Objects,
+    surveyed: Sequence[Surveyed],
+    *,
+    allow_downgrade: bool,
+) -> Release:
+    """Verify a download; one that is not what it should be is deleted.
+
+    Raises:
+        UntrustedError, ConfigError, HostError.
+    """
+    room.watcher.stage(3, room.stages, "verify")
+    try:
+        release = verify(
+            candidate,
+            objects,
+            room.settings.trust,
+            facts_of(room, state, allow_downgrade=allow_downgrade),
+            room.device_time(state),
+            root=room.layout.root,
+            sizes=sizes_of(surveyed),
+        )
+    except UntrustedError as error:
+        room.tell("refused", str(error), commit=candidate.offer.commit)
+        if error.check not in ("R4", "R5"):
+            fs.remove_tree(os.path.dirname(candidate.objects or ""))
+            room.save(replace(state, download=None))
+        raise
+    for notice in release.notices:
+        room.watcher.notice(notice)
+    signed = (
+        "UNSIGNED" if room.mode is TrustMode.UNSIGNED else "signed by a release key"
+    )
+    room.watcher.done(f"{safe(release.version, 60)} {signed}, tree {release.tree[:7]}")
+    return release
+
+
+def sizes_of(surveyed: Sequence[Surveyed]) -> dict[ObjectId, int]:
+    """Bytes of the blobs that deployments hold unchanged."""
+    return {
+        ObjectId(row.oid.hex()): row.stat.size
+        for one in surveyed
+        for row in one.rows.values()
+    }
+
+
+def keep_objects(room: Room, release: Release, objects: Objects) -> None:
+    """Put into objects.git what a verified release needs there."""
+    keeper = Keeper(room.layout.repository)
+    if keeper.make():
+        room.tell("repaired", f"{room.layout.repository} was broken and is made anew")
+    keeper.keep(kept_of(room, release), objects)
+
+
+def kept_of(room: Room, release: Release) -> Kept:
+    """What objects.git stores of a release."""
+    blobs = own_blobs(release.entries, release.metadata, room.persistent)
+    return Kept(release.commit, release.tag, release.version, release.trees, blobs)
+
+
+def _some(paths: Sequence[bytes]) -> str:
+    named = ", ".join(show_path(path) for path in paths[:_NAMED])
+    rest = len(paths) - _NAMED
+    return f"{named} and {rest:,} more" if rest > 0 else named

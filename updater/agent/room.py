@@ -1,0 +1,208 @@
+"""The room that the story plays in: state, clock, and the ways to the parts."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
+
+from msgspec import Struct
+
+from updater.core import machine
+from updater.core.index import Index, Row, from_bytes
+from updater.core.plan import Owner
+from updater.core.policy import device_time
+from updater.errors import HostError, RefusedError
+from updater.model import (
+    DeploymentId,
+    LedgerEntry,
+    LocalChange,
+    ObjectId,
+    Preview,
+    Record,
+    State,
+    TrustMode,
+)
+from updater.settings import Settings
+from updater.system import boot
+from updater.system.layout import Layout
+from updater.system.ledger import Ledger
+from updater.system.lockfile import locked
+from updater.system.store import Store
+
+BUILT = 1_790_000_000  # when this version was made; no clock is right before it
+
+
+class Watcher(Protocol):
+    """Who hears how the work goes, and answers for the person."""
+
+    def stage(self, number: int, of: int, name: str) -> None:
+        """A stage begins."""
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        """How far the stage is; `unit` is bytes, objects or files."""
+
+    def done(self, text: str) -> None:
+        """The stage is over; what it reached."""
+
+    def notice(self, text: str) -> None:
+        """Something that must be read."""
+
+    def consent(self, preview: Preview) -> bool:
+        """Whether the person wants it, having seen this."""
+
+
+class Surveyed(Struct, frozen=True):
+    """A deployment looked at by stat: its index, and what is not as it was."""
+
+    record: Record
+    path: str
+    index_path: str
+    index: Index
+    changes: tuple[LocalChange, ...]
+
+    @property
+    def rows(self) -> dict[bytes, Row]:
+        """The files that are as they were."""
+        changed = {change.path for change in self.changes}
+        if not changed:
+            return self.index.rows
+        return {p: row for p, row in self.index.rows.items() if p not in changed}
+
+
+class Room:
+    """Everything that lasts longer than one step."""
+
+    stages = 6  # of an update, as people see them
+
+    def __init__(
+        self, settings: Settings, root: str, watcher: Watcher, *, offline: bool
+    ) -> None:
+        self.settings = settings
+        self.offline = offline
+        self.watcher = watcher
+        self.layout = Layout(os.path.abspath(root), settings.deploy.path)
+        self.store = Store(self.layout.state)
+        self.ledger = Ledger(self.layout.ledger)
+        deploy = self.layout.below(settings.deploy.path)
+        self.loader = boot.choose(settings.boot.loader, deploy)
+        self.owner = Owner(os.geteuid() == 0, os.geteuid(), os.getegid())
+
+    @property
+    def mode(self) -> TrustMode:
+        """`[trust] mode`."""
+        return self.settings.trust.mode
+
+    @property
+    def persistent(self) -> tuple[bytes, ...]:
+        """Directories whose files are never shared between deployments."""
+        return tuple(
+            os.fsencode(path.lstrip("/"))
+            for path in (
+                *self.settings.deploy.persistent,
+                *self.settings.deploy.release_owned,
+            )
+        )
+
+    @property
+    def owns_state(self) -> bool:
+        """Whether this process may write what osupdate remembers."""
+        return os.access(self.layout.state_dir, os.W_OK)
+
+    def require_network(self) -> None:
+        """Refuse to go on where the network was forbidden.
+
+        Raises:
+            RefusedError.
+        """
+        if self.offline:
+            raise RefusedError("this needs the network, and --offline forbids it")
+
+    @property
+    def secrets(self) -> str | None:
+        """Where systemd put this unit's credentials."""
+        return os.environ.get("CREDENTIALS_DIRECTORY")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait between two tries."""
+        time.sleep(seconds)
+
+    def count_files(self, done: int, total: int) -> None:
+        """Progress of something that goes file by file."""
+        self.watcher.progress(done, total, "files")
+
+    def now(self) -> int:
+        """The clock of this machine, in seconds."""
+        return int(time.time())
+
+    def device_time(self, state: State) -> int:
+        """The time that signatures are judged at."""
+        accepted = max((r.created for r in state.deployments), default=0)
+        return device_time(self.now(), BUILT, accepted)
+
+    @contextmanager
+    def at_work(self, command: str) -> Iterator[State]:
+        """Hold the lock of this machine; gives the saved state.
+
+        Raises:
+            BusyError, HostError.
+        """
+        self.layout.make()
+        with locked(self.layout.lock, command, self.now()):
+            yield self.store.load()
+
+    def save(self, state: State) -> State:
+        """Put the state on disk, with what people without privileges may see."""
+        self.store.save(state)
+        return state
+
+    def tell(self, event: str, text: str, **data: str | int | None) -> None:
+        """Write a line of the ledger, durably."""
+        actor = f"uid {os.getuid()}"
+        self.ledger.append(LedgerEntry(self.now(), event, text, actor, data))
+
+    def booted(self) -> DeploymentId | None:
+        """The deployment that really runs."""
+        return self.loader.booted()
+
+    def running(self, state: State) -> Record | None:
+        """The record of the deployment that runs."""
+        return machine.find(state, self.booted())
+
+    def index_of(self, record: Record) -> Index:
+        """A deployment's stat index.
+
+        Raises:
+            HostError: it is lost, damaged, or of another filesystem.
+        """
+        path = self.layout.index(record.id)
+        try:
+            with open(path, "rb") as file:
+                found = from_bytes(file.read())
+            device = os.stat(self.layout.deployment(record.id)).st_dev
+        except OSError as error:
+            raise HostError(f"cannot read {path}: {error.strerror}") from error
+        if found.device != device:
+            raise HostError(f"{path} is of another filesystem")
+        return found
+
+
+@contextmanager
+def directories(paths: Sequence[str]) -> Iterator[list[int]]:
+    """Descriptors of these directories for the length of a `with` block."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with ExitStack() as stack:
+        fds = []
+        for path in paths:
+            fd = os.open(path, flags)
+            stack.callback(os.close, fd)
+            fds.append(fd)
+        yield fds
+
+
+def deployment_id(number: int, commit: ObjectId, taken: Sequence[str]) -> DeploymentId:
+    """A name for a new deployment: `<number>-<short id>.<serial>`."""
+    serial = 0
+    while f"{number}-{commit[:7]}.{serial}" in taken:
+        serial += 1
+    return DeploymentId(f"{number}-{commit[:7]}.{serial}")

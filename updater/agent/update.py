@@ -1,0 +1,201 @@
+"""The story of an update: look, fetch, verify, show, lay out, switch, prove.
+
+Everything until the switch happens beside what runs. Each part that counts is in the
+ledger before it is done, and in state.json after it.
+"""
+
+import os
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from updater.agent import look, switch
+from updater.agent.ask import find_offer
+from updater.agent.lay import lay_out, plan_of, require_space
+from updater.agent.obtain import (
+    check_release,
+    download,
+    facts_of,
+    keep_objects,
+    opened,
+)
+from updater.agent.room import Room, Surveyed
+from updater.core import machine, names, policy
+from updater.core.plan import Plan
+from updater.core.text import plural, safe, size
+from updater.errors import UntrustedError
+from updater.model import (
+    Applied,
+    Candidate,
+    Download,
+    LocalChange,
+    Offer,
+    Phase,
+    Preview,
+    Record,
+    Release,
+    State,
+)
+from updater.system import fs
+from updater.system.git.objects import Objects
+
+
+class Request(Struct, frozen=True):
+    """What `apply` was asked for."""
+
+    wanted: str | None
+    dry_run: bool = False
+    download_only: bool = False
+    arm: bool = True
+    full: bool = False
+    allow_downgrade: bool = False
+
+
+def apply(room: Room, state: State, request: Request) -> Applied:
+    """Bring this machine to a release, as far as the request goes.
+
+    Raises:
+        OsupdateError: what runs is as it was.
+    """
+    state = switch.settle(room, state)
+    kept = _kept_deployment(room, state, request)
+    if kept is not None:
+        return _use_kept(room, state, kept, request)
+    state, offer = find_offer(room, state, request.wanted)
+    running = room.running(state)
+    if running and offer.commit == running.commit and not request.full:
+        text = f"Up to date: {safe(running.version)} runs and is what was asked for"
+        return Applied("nothing", running, text)
+    staged = next((r for r in state.deployments if r.commit == offer.commit), None)
+    if staged and not request.full and not request.download_only:
+        return _use_kept(room, state, staged, request)
+    try:
+        return _bring(room, state, offer, request, complete=request.full)
+    except UntrustedError as error:
+        # A damaged file here looks like a missing object there; ask for all of it once.
+        if error.check != "F2" or request.full or not state.deployments:
+            raise
+        room.watcher.notice(f"{error}; fetching the complete release instead")
+        return _bring(room, room.store.load(), offer, request, complete=True)
+
+
+def _kept_deployment(room: Room, state: State, request: Request) -> Record | None:
+    """A deployment on disk that the person named; it needs no network."""
+    if request.wanted is None or request.full or request.download_only:
+        return None
+    return names.find_record(state, room.booted(), request.wanted)
+
+
+def _use_kept(room: Room, state: State, record: Record, request: Request) -> Applied:
+    running = room.running(state)
+    if running and record.id == running.id:
+        return Applied("nothing", record, f"{safe(record.version)} runs already")
+    facts = facts_of(room, state, allow_downgrade=request.allow_downgrade)
+    policy.check_order(record.version, record.number, 0, record.commit, facts)
+    policy.check_holds(record.version, record.commit, facts)
+    surveyed = look.survey(room, state)
+    if request.dry_run or not request.arm:
+        return Applied("staged", record, f"{safe(record.version)} is laid out already")
+    preview = Preview(
+        running=running,
+        version=record.version,
+        commit=record.commit,
+        headline=record.headline,
+        received=0,
+        written_files=0,
+        written_bytes=0,
+        kept_files=0,
+        local_changes=changes_of(surveyed, running),
+        notices=("It is on this machine already; nothing is fetched.",),
+        report=look.summary(room, surveyed, running, record),
+    )
+    if not room.watcher.consent(preview):
+        return Applied("declined", record, "Declined. Nothing was changed.")
+    state = room.save(machine.move(state, Phase.STAGED, record.id))
+    return switch.to(room, state, record)
+
+
+def _bring(
+    room: Room, state: State, offer: Offer, request: Request, *, complete: bool
+) -> Applied:
+    surveyed = look.survey(room, state)
+    candidate = download(room, state, offer, surveyed, complete=complete)
+    pending = Download(
+        offer, os.path.basename(os.path.dirname(candidate.objects or ""))
+    )
+    state = room.save(replace(state, download=pending))
+    with opened(room, candidate, surveyed) as objects:
+        release = check_release(
+            room,
+            state,
+            candidate,
+            objects,
+            surveyed,
+            allow_downgrade=request.allow_downgrade,
+        )
+        keep_objects(room, release, objects)
+        plan = plan_of(room, release, objects, surveyed, full=request.full)
+        require_space(room, plan)
+        if request.download_only:
+            text = f"{safe(release.version)} is downloaded and verified"
+            return Applied("downloaded", None, f"{text}. Nothing else was changed.")
+        shown = _preview(room, state, release, plan, candidate, objects, surveyed)
+        if request.dry_run or not room.watcher.consent(shown):
+            outcome = "dry-run" if request.dry_run else "declined"
+            return Applied(outcome, None, _not_done(release, plan, request, shown))
+        state, record = lay_out(room, state, release, plan, candidate, surveyed)
+    fs.remove_tree(os.path.dirname(candidate.objects or room.layout.incoming + "/none"))
+    state = room.save(replace(state, download=None))
+    if not request.arm:
+        text = f"Staged: {safe(record.version)} is laid out; {_still(room, state)}."
+        return Applied("staged", record, f"{text} Switch: osupdate apply staged")
+    return switch.to(room, state, record)
+
+
+def _preview(
+    room: Room,
+    state: State,
+    release: Release,
+    plan: Plan,
+    candidate: Candidate,
+    objects: Objects,
+    surveyed: Sequence[Surveyed],
+) -> Preview:
+    running = room.running(state)
+    return Preview(
+        running=running,
+        version=release.version,
+        commit=release.commit,
+        headline=release.headline,
+        received=candidate.received,
+        written_files=len(plan.writes),
+        written_bytes=plan.written_bytes,
+        kept_files=len(plan.keeps),
+        local_changes=changes_of(surveyed, running),
+        notices=release.notices,
+        report=look.release_summary(running, release, objects, candidate.received),
+    )
+
+
+def changes_of(
+    surveyed: Sequence[Surveyed], running: Record | None
+) -> tuple[LocalChange, ...]:
+    """What somebody changed in the deployment that runs."""
+    found = [one for one in surveyed if running and one.record.id == running.id]
+    return found[0].changes if found else ()
+
+
+def _not_done(release: Release, plan: Plan, request: Request, shown: Preview) -> str:
+    if not request.dry_run:
+        return "Declined. Nothing was changed."
+    return (
+        f"{shown.report}\nDry run: {safe(release.version)} would write "
+        f"{plural(len(plan.writes), 'file')} ({size(plan.written_bytes)}) and share "
+        f"{len(plan.keeps):,}. Nothing that runs was changed."
+    )
+
+
+def _still(room: Room, state: State) -> str:
+    running = room.running(state)
+    return f"{safe(running.version)} still runs" if running else "nothing runs yet"

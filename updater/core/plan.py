@@ -1,0 +1,323 @@
+"""What staging will do, decided before anything is touched.
+
+A plan names for every path of the release whether its file is kept (shared with the
+base deployment) or written, and with which attributes. Work grows with the change:
+a kept file costs one link.
+"""
+
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from updater.core.index import Row
+from updater.model import GitMode, Metadata, ObjectId, TreeEntry
+
+# /etc is merged and edited, package databases are rewritten in place: a shared inode
+# would carry one deployment's edit into another.
+NEVER_SHARED = (b"etc",)
+METADATA = b"usr/lib/osupdate"
+_FORMAT = {GitMode.SYMLINK: stat.S_IFLNK}
+_DEFAULT = Metadata()
+
+
+class Attributes(NamedTuple):
+    """A path's look on disk. `mode` has the type bits; `mtime` is in nanoseconds."""
+
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    xattrs: tuple[tuple[str, bytes], ...]
+
+
+class Owner(Struct, frozen=True):
+    """Who stages. Without root privileges everything belongs to the caller."""
+
+    privileged: bool
+    uid: int
+    gid: int
+
+
+class Write(NamedTuple):
+    """A file or symlink that is written from its blob."""
+
+    path: bytes
+    oid: ObjectId
+    size: int
+    attributes: Attributes
+
+
+class Keep(NamedTuple):
+    """A file or symlink that is shared with the base deployment, or cloned from it."""
+
+    path: bytes
+    attributes: Attributes
+
+
+class Special(NamedTuple):
+    """A device node or fifo."""
+
+    path: bytes
+    device: tuple[int, int]
+    attributes: Attributes
+
+
+class Plan(Struct, frozen=True):
+    """Everything that staging does, in no order but that of the fields.
+
+    `aliases` are (path, target) hardlinks within the new deployment. `removed` are
+    paths of the base that the release does not have.
+    """
+
+    directories: tuple[tuple[bytes, Attributes], ...]
+    keeps: tuple[Keep, ...]
+    writes: tuple[Write, ...]
+    specials: tuple[Special, ...]
+    aliases: tuple[tuple[bytes, bytes], ...]
+    removed: tuple[bytes, ...]
+    changed_directories: frozenset[bytes]
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of content that staging writes."""
+        return sum(write.size for write in self.writes)
+
+
+class Change(StrEnum):
+    """How a path of two releases differs."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    MODIFIED = "modified"
+
+
+class Base(Struct, frozen=True):
+    """The deployment that is built upon: its files that are as they were, by path.
+
+    `metadata` is its release's manifest. `clones`: the filesystem can share extents.
+    """
+
+    rows: Mapping[bytes, Row]
+    metadata: Mapping[bytes, Metadata]
+    clones: bool = False
+
+
+def below(path: bytes, directories: Sequence[bytes]) -> bool:
+    """Whether a path is one of these directories or lies in one."""
+    return any(path == top or path.startswith(top + b"/") for top in directories)
+
+
+def attributes(
+    metadata: Metadata, mode: GitMode | None, mtime: int, owner: Owner
+) -> Attributes:
+    """How a path looks on disk, by its release and by who stages it.
+
+    Args:
+        metadata: its line in the manifest, or the defaults.
+        mode: of its tree entry; None for directories and what git cannot hold.
+        mtime: nanoseconds.
+        owner: without privileges, owners, setuid, setgid and capabilities are not
+            applied, and the owner can always read.
+    """
+    kind, default = _kind(metadata, mode)
+    bits = default if metadata.mode is None else metadata.mode
+    if mode is GitMode.SYMLINK:
+        bits = 0o777
+    if owner.privileged:
+        uid, gid, xattrs = metadata.uid, metadata.gid, metadata.xattrs
+    else:
+        uid, gid = owner.uid, owner.gid
+        xattrs = tuple(x for x in metadata.xattrs if x[0].startswith("user."))
+        bits &= 0o1777 if kind == stat.S_IFDIR else 0o777
+        bits |= 0o700 if kind == stat.S_IFDIR else 0o400
+    return Attributes(kind | bits, uid, gid, mtime, xattrs)
+
+
+def _kind(metadata: Metadata, mode: GitMode | None) -> tuple[int, int]:
+    if mode is not None:
+        bits = 0o755 if mode is GitMode.EXECUTABLE else 0o644
+        return _FORMAT.get(mode, stat.S_IFREG), bits
+    kinds = {"char": stat.S_IFCHR, "block": stat.S_IFBLK, "fifo": stat.S_IFIFO}
+    if metadata.type in kinds:
+        return kinds[metadata.type], 0o644
+    return stat.S_IFDIR, 0o755
+
+
+def make_plan(
+    entries: Sequence[TreeEntry],
+    metadata: Mapping[bytes, Metadata],
+    created: int,
+    sizes: Mapping[ObjectId, int],
+    base: Base,
+    never_shared: Sequence[bytes],
+    owner: Owner,
+) -> Plan:
+    """Decide for every path of a release.
+
+    Args:
+        entries: of the release, sorted by path.
+        metadata: its manifest.
+        created: its time, seconds; the mtime of what is written.
+        sizes: blob id -> bytes.
+        base: what may be kept; empty rows for a full stage.
+        never_shared: directories whose files are never hardlinked (persistent ones).
+        owner: who stages.
+    """
+    stamp = created * 1_000_000_000
+    own = (*NEVER_SHARED, *never_shared)
+    old_targets = {m.hardlink for m in base.metadata.values() if m.hardlink}
+    new_targets = {m.hardlink for m in metadata.values() if m.hardlink}
+    keeps: list[Keep] = []
+    writes: list[Write] = []
+    aliases: list[tuple[bytes, bytes]] = []
+    changed: set[bytes] = set()
+    for path, mode, oid in entries_of(entries):
+        meta = metadata.get(path, _DEFAULT)
+        row = base.rows.get(path)
+        if meta.hardlink is not None:
+            aliases.append((path, meta.hardlink))
+            if row is None or row.oid.hex() != oid:
+                changed.add(path)
+            continue
+        old = base.metadata.get(path, _DEFAULT)
+        same = row is not None and row.oid.hex() == oid
+        mtime = row.stat.mtime if same and row is not None else stamp
+        look = attributes(meta, mode, mtime, owner)
+        if (
+            same
+            and row is not None
+            and _looks_like(row, look)
+            and old.xattrs == meta.xattrs
+            and _may_share(
+                path,
+                row,
+                old,
+                (path in old_targets) == (path in new_targets),
+                base,
+                own,
+            )
+        ):
+            keeps.append(Keep(path, look))
+            continue
+        if not same:
+            changed.add(path)
+        writes.append(Write(path, oid, sizes[oid], look))
+    present = {entry.path for entry in entries}
+    removed = tuple(sorted(path for path in base.rows if path not in present))
+    moved = frozenset(p.rpartition(b"/")[0] for p in (*changed, *removed)) | {b"usr"}
+    return Plan(
+        directories=_directories(entries, metadata, stamp, owner),
+        keeps=tuple(keeps),
+        writes=tuple(writes),
+        specials=_specials(metadata, stamp, owner),
+        aliases=tuple(aliases),
+        removed=removed,
+        changed_directories=moved,
+    )
+
+
+def own_blobs(
+    entries: Sequence[TreeEntry],
+    metadata: Mapping[bytes, Metadata],
+    never_shared: Sequence[bytes],
+) -> tuple[ObjectId, ...]:
+    """The blobs that a deployment's files cannot be relied on to give back later.
+
+    Those of /etc and of persistent directories, which people edit; those of files that
+    only their owner may read, which the fetching child could not; the release's metadata.
+    """
+    own = (*NEVER_SHARED, *never_shared, METADATA)
+    closed = [
+        path
+        for path, meta in metadata.items()
+        if meta.mode is not None and meta.hardlink is None and not _is_open(meta)
+    ]
+    return tuple(
+        dict.fromkeys(
+            entry.oid
+            for entry in entries
+            if below(entry.path, own) or below(entry.path, closed)
+        )
+    )
+
+
+def _is_open(meta: Metadata) -> bool:
+    return bool((meta.mode or 0) & stat.S_IROTH)
+
+
+def entries_of(
+    entries: Iterable[TreeEntry],
+) -> Iterable[tuple[bytes, GitMode, ObjectId]]:
+    """The entries as tuples, which a loop over tens of thousands unpacks faster."""
+    return ((entry.path, entry.mode, entry.oid) for entry in entries)
+
+
+def _looks_like(row: Row, look: Attributes) -> bool:
+    found = row.stat
+    return (found.mode, found.uid, found.gid) == (look.mode, look.uid, look.gid)
+
+
+def _may_share(
+    path: bytes,
+    row: Row,
+    old: Metadata,
+    same_group: bool,  # noqa: FBT001 - one fact of several about the path
+    base: Base,
+    own: Sequence[bytes],
+) -> bool:
+    if base.clones:
+        return old.hardlink is None
+    return (
+        old.hardlink is None
+        and same_group
+        and row.stat.size > 0
+        and not below(path, own)
+    )
+
+
+def _directories(
+    entries: Sequence[TreeEntry],
+    metadata: Mapping[bytes, Metadata],
+    stamp: int,
+    owner: Owner,
+) -> tuple[tuple[bytes, Attributes], ...]:
+    found: set[bytes] = {b""}
+    for path in (entry.path for entry in entries):
+        parent = path.rpartition(b"/")[0]
+        while parent not in found:
+            found.add(parent)
+            parent = parent.rpartition(b"/")[0]
+    found |= {path for path, meta in metadata.items() if meta.type == "dir"}
+    return tuple(
+        (path, attributes(metadata.get(path, _DEFAULT), None, stamp, owner))
+        for path in sorted(found)
+    )
+
+
+def _specials(
+    metadata: Mapping[bytes, Metadata], stamp: int, owner: Owner
+) -> tuple[Special, ...]:
+    return tuple(
+        Special(path, meta.dev or (0, 0), attributes(meta, None, stamp, owner))
+        for path, meta in metadata.items()
+        if meta.type == "fifo" or (meta.type in ("char", "block") and owner.privileged)
+    )
+
+
+def compare(
+    old: Mapping[bytes, tuple[GitMode, ObjectId]],
+    new: Mapping[bytes, tuple[GitMode, ObjectId]],
+) -> dict[bytes, Change]:
+    """The paths in which two releases differ, sorted."""
+    found: dict[bytes, Change] = {}
+    for path in sorted(old.keys() | new.keys()):
+        if path not in old:
+            found[path] = Change.ADDED
+        elif path not in new:
+            found[path] = Change.REMOVED
+        elif old[path] != new[path]:
+            found[path] = Change.MODIFIED
+    return found

@@ -1,0 +1,133 @@
+"""Collect: delete deployments that nobody needs, and say why another one stays."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from updater.core.index import Index, Row, follow_links
+from updater.core.plan import below
+from updater.model import DeploymentId, Record, State
+from updater.system import checkout, fs
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Choice(Struct, frozen=True):
+    """What may go; `reasons` are sentences about what could have gone but stays."""
+
+    removable: tuple[Record, ...]
+    reasons: tuple[str, ...]
+
+
+def choose(
+    state: State,
+    booted: DeploymentId | None,
+    keep: int,
+    written: Mapping[DeploymentId, Sequence[bytes]],
+) -> Choice:
+    """Decide which deployments go: the oldest beyond `keep`.
+
+    Args:
+        state: what is here.
+        booted: runs, and stays.
+        keep: deployments to keep beside pinned ones.
+        written: paths below persistent directories that somebody wrote, by deployment;
+            they are data, and nothing deletes them.
+    """
+    needed = {booted, state.target, state.origin, state.previous}
+    pinned = {r.id for r in state.deployments if state.pin in (r.version, r.commit)}
+    others = [r for r in state.deployments if r.id not in needed | pinned]
+    count = len(state.deployments) - len(pinned)
+    candidates = others[: max(0, count - keep)]
+    reasons = tuple(
+        f"{record.id} stays: {len(written[record.id])} files below its persistent "
+        f"directories were written, /{written[record.id][0].decode('utf-8', 'replace')}"
+        " is one"
+        for record in candidates
+        if written.get(record.id)
+    )
+    removable = tuple(r for r in candidates if not written.get(r.id))
+    return Choice(removable, reasons)
+
+
+def written_seeds(
+    path: str,
+    rows: Mapping[bytes, Row],
+    directories: Iterable[bytes],
+    persistent: Sequence[bytes],
+) -> list[bytes]:
+    """The paths below persistent directories of a deployment that are not as staged."""
+    seeds = {name: row for name, row in rows.items() if below(name, persistent)}
+    known = {name for name in (*rows, *directories) if below(name, persistent)}
+    root = os.open(path, _DIRECTORY)
+    try:
+        found = [change.path for change in checkout.changed(root, seeds)]
+        added = [change.path for change in checkout.strays(root, known)]
+    finally:
+        os.close(root)
+    return sorted((*found, *(name for name in added if below(name, persistent))))
+
+
+def remove(path: str, index_path: str) -> int:
+    """Delete a deployment that the state does not name any more.
+
+    Returns:
+        Bytes that this freed on its filesystem.
+
+    Raises:
+        HostError.
+    """
+    before = fs.free_bytes(os.path.dirname(path))
+    temporary = f"{path}.tmp"
+    if os.path.isdir(path):
+        fs.rename(path, temporary)
+    fs.remove_tree(temporary)
+    fs.remove_tree(index_path)
+    return max(0, fs.free_bytes(os.path.dirname(path)) - before)
+
+
+def remove_leftovers(deployments: str, known: Iterable[DeploymentId]) -> list[str]:
+    """Delete what an interrupted run left: `.tmp`, and directories nobody names.
+
+    Returns:
+        Their names.
+    """
+    names = set(known)
+    left = [name for name in os.listdir(deployments) if name not in names]
+    for name in left:
+        fs.remove_tree(os.path.join(deployments, name))
+    return left
+
+
+def refresh(path: str, index: Index, touched: Iterable[Row]) -> bool:
+    """Take over the new ctimes of files that shared an inode with a deleted deployment.
+
+    unlink(2) changes the ctime of the file's other names. Only what looks the same
+    otherwise is taken over.
+
+    Args:
+        path: of a deployment that stays.
+        index: its stat index, changed in place.
+        touched: rows of the deleted deployment.
+
+    Returns:
+        Whether the index changed.
+    """
+    inodes = {row.stat.inode for row in touched}
+    root = os.open(path, _DIRECTORY)
+    directories = checkout.Directories(root)
+    fresh = []
+    try:
+        for name, row in index.rows.items():
+            if row.stat.inode in inodes:
+                parent, _, base = name.rpartition(b"/")
+                try:
+                    now = checkout.stat_entry(directories.open(parent), base)
+                except OSError:
+                    continue
+                fresh.append(row._replace(stat=now))
+    finally:
+        directories.close()
+        os.close(root)
+    return follow_links(index.rows, fresh)

@@ -1,0 +1,235 @@
+"""Inspect: is a deployment still the release that it was, byte for byte; and repair."""
+
+import os
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+
+from updater.core import text
+from updater.core.index import Row, Stat
+from updater.core.plan import Attributes, Plan, Write, below
+from updater.errors import HostError
+from updater.model import LocalChange
+from updater.system import checkout, fs, process
+from updater.system.git.objects import Objects
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_HASHED = struct.Struct("<B32sQqqQIII")
+_NONE = bytes(32)
+_BATCH = 200
+_SAME, _CONTENT, _LOOK, _MISSING = range(4)
+_KINDS = {_CONTENT: "modified", _LOOK: "metadata", _MISSING: "missing"}
+
+
+def inspect(
+    path: str,
+    plan: Plan,
+    report: Callable[[int, int], None],
+) -> tuple[dict[bytes, Row], tuple[LocalChange, ...]]:
+    """Hash every file of a deployment and compare it with its release.
+
+    Args:
+        path: the deployment's directory.
+        plan: a full one of its release: every file as a write.
+        report: told files done and files in all.
+
+    Returns:
+        The rows of the files that are right, and what is not.
+
+    Raises:
+        HostError.
+    """
+    writes = sorted(plan.writes, key=lambda write: write.path)
+    root = os.open(path, _DIRECTORY)
+    count = -(-len(writes) // _BATCH)
+
+    def start() -> Callable[[int], bytes]:
+        directories = checkout.Directories(root)
+
+        def work(number: int) -> bytes:
+            batch = islice(writes, number * _BATCH, (number + 1) * _BATCH)
+            return b"".join(_look_at(write, directories) for write in batch)
+
+        return work
+
+    try:
+        answers = process.fork_map(
+            count,
+            start,
+            report=lambda n: report(min(n * _BATCH, len(writes)), len(writes)),
+        )
+        rows, changes = _sort_out(writes, b"".join(answers))
+        _add_aliases(root, plan, rows, changes)
+        known = (
+            *(write.path for write in writes),
+            *(alias for alias, _ in plan.aliases),
+            *(special.path for special in plan.specials),
+            *(directory for directory, _ in plan.directories),
+        )
+        changes += _look_at_directories(root, plan.directories)
+        changes += checkout.strays(root, known)
+    finally:
+        os.close(root)
+    return rows, tuple(sorted(changes, key=lambda change: change.path))
+
+
+def _look_at(write: Write, directories: checkout.Directories) -> bytes:
+    parent, _, name = write.path.rpartition(b"/")
+    try:
+        directory = directories.open(parent)
+        now = checkout.stat_entry(directory, name)
+        digests = checkout.hash_entry(directory, name, now.size, ("sha256", "sha1"))
+    except (OSError, HostError) as error:
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        return _HASHED.pack(_MISSING if gone else _CONTENT, _NONE, *Stat(*[0] * 7))
+    look = write.attributes
+    kind = _SAME
+    if (now.mode, now.uid, now.gid) != (look.mode, look.uid, look.gid):
+        kind = _LOOK
+    if digests[1].hex() != write.oid:
+        kind = _CONTENT
+    return _HASHED.pack(kind, digests[0], *now)
+
+
+def _sort_out(
+    writes: Sequence[Write], answers: bytes
+) -> tuple[dict[bytes, Row], list[LocalChange]]:
+    rows: dict[bytes, Row] = {}
+    changes: list[LocalChange] = []
+    for write, row in zip(writes, _HASHED.iter_unpack(answers), strict=True):
+        if row[0] == _SAME:
+            rows[write.path] = Row(bytes.fromhex(write.oid), row[1], Stat(*row[2:]))
+        else:
+            changes.append(LocalChange(write.path, _KINDS[row[0]]))
+    return rows, changes
+
+
+def _add_aliases(
+    root: int, plan: Plan, rows: dict[bytes, Row], changes: list[LocalChange]
+) -> None:
+    for path, target in plan.aliases:
+        parent, _, name = path.rpartition(b"/")
+        try:
+            fd = fs.open_beneath(root, parent)
+            try:
+                now = checkout.stat_entry(fd, name)
+            finally:
+                os.close(fd)
+        except OSError:
+            changes.append(LocalChange(path, "missing"))
+            continue
+        row = rows.get(target)
+        if row is not None and row.stat.inode == now.inode:
+            rows[path] = row
+        else:
+            changes.append(LocalChange(path, "modified"))
+
+
+def _look_at_directories(
+    root: int, directories: Sequence[tuple[bytes, Attributes]]
+) -> list[LocalChange]:
+    changes = []
+    for path, look in directories:
+        try:
+            found = os.stat(path or b".", dir_fd=root, follow_symlinks=False)
+        except OSError:
+            changes.append(LocalChange(path, "missing"))
+            continue
+        if (found.st_mode, found.st_uid, found.st_gid) != (
+            look.mode,
+            look.uid,
+            look.gid,
+        ):
+            changes.append(LocalChange(path, "metadata"))
+    return changes
+
+
+def repairable(
+    changes: Sequence[LocalChange], persistent: Sequence[bytes]
+) -> tuple[bytes, ...]:
+    """What `--repair` puts back: nothing that people edit, nothing that is only extra."""
+    own = (b"etc", *persistent)
+    return tuple(
+        change.path
+        for change in changes
+        if change.kind != "extra" and not below(change.path, own)
+    )
+
+
+def repair(
+    path: str, plan: Plan, wanted: Sequence[bytes], objects: Objects
+) -> tuple[bytes, ...]:
+    """Write files of a deployment anew, each replaced by one rename.
+
+    Args:
+        path: the deployment's directory.
+        plan: a full one of its release.
+        wanted: the paths.
+        objects: has their blobs, from anywhere but these files.
+
+    Returns:
+        The paths that are right again.
+
+    Raises:
+        HostError, UntrustedError.
+    """
+    writes = {write.path: write for write in plan.writes}
+    aliases = dict(plan.aliases)
+    targets = {aliases.get(name, name) for name in wanted}
+    links = [pair for pair in plan.aliases if pair[1] in targets or pair[0] in wanted]
+    looks = dict(plan.directories)
+    done: list[bytes] = []
+    root = os.open(path, _DIRECTORY)
+    try:
+        lost = [name for name in wanted if name in looks]
+        _repair_directories(root, lost, looks)
+        for name in sorted(targets & writes.keys()):
+            _repair_file(root, writes[name], objects)
+            done.append(name)
+        for alias, target in links:
+            _unlink(root, alias)
+            checkout.make_alias(root, alias, target)
+            done.append(alias)
+        fs.sync_filesystem(root)
+    except OSError as error:
+        raise fs.host_error(error, f"cannot repair {path}") from error
+    finally:
+        os.close(root)
+    return tuple(sorted({*done, *lost} & set(wanted)))
+
+
+def _repair_directories(
+    root: int, lost: Sequence[bytes], looks: Mapping[bytes, Attributes]
+) -> None:
+    for name in sorted(lost):
+        try:
+            checkout.make_directories(root, [name])
+        except FileExistsError:
+            continue
+    checkout.dress_directories(root, [(name, looks[name]) for name in lost])
+
+
+def _repair_file(root: int, write: Write, objects: Objects) -> None:
+    parent, _, name = write.path.rpartition(b"/")
+    directory = fs.open_beneath(root, parent)
+    try:
+        checkout.replace_file(
+            directory, name, objects.read_blob(write.oid), write.attributes
+        )
+    except OSError as error:
+        raise fs.host_error(
+            error, f"cannot repair {text.show_path(write.path)}"
+        ) from error
+    finally:
+        os.close(directory)
+
+
+def _unlink(root: int, path: bytes) -> None:
+    parent, _, name = path.rpartition(b"/")
+    directory = fs.open_beneath(root, parent)
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return
+    finally:
+        os.close(directory)

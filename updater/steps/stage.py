@@ -1,0 +1,359 @@
+"""Stage: lay a verified release out beside the running one; makes each Deployment.
+
+The order, and what a cut after each part leaves:
+
+1. `<id>.tmp` is built: directories, files in parallel workers, links, devices, then the
+   attributes of directories. A cut leaves a `.tmp` that nothing points at.
+2. One syncfs for everything; what was written is read back and hashed (S1).
+3. The stat index of what is there now is made.
+4. The stat index is written, then `.tmp` is renamed: the one commit point.
+"""
+
+import os
+import struct
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from updater.core import text, tree
+from updater.core.index import Index, Row, Stat
+from updater.core.plan import Attributes, Keep, Plan, Write
+from updater.errors import HostError, OsupdateError, UntrustedError
+from updater.model import Deployment, DeploymentId, ObjectId, Record, Release
+from updater.system import checkout, fs, process
+from updater.system.git.objects import Objects, leave_hashing_to_the_caller
+
+LARGE = 16 << 20  # bytes; such blobs go one after another, so that one is in memory
+_JOB_COST = 2_000_000  # about 10 ms of work
+_FILE_COST = 15_000  # a file costs as much as so many bytes of content
+_LINK_COST = 2_000
+_STAT = struct.Struct("<QqqQIII")
+_HASHED = struct.Struct("<20s32sQqqQIII")
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Progress = Callable[[int, int], None]
+
+
+class Place(Struct, frozen=True):
+    """Where deployments lie, and the one to build upon.
+
+    Attributes:
+        deployments: the directory.
+        index_path: where the new deployment's stat index goes.
+        base: the path of the base deployment, or None.
+        base_rows: its index, of the files that are as they were.
+        clones: kept files share extents; else they are hardlinks.
+    """
+
+    deployments: str
+    index_path: str
+    base: str | None
+    base_rows: Mapping[bytes, Row]
+    clones: bool
+
+
+class Job(Struct, frozen=True):
+    """What one worker does at a time."""
+
+    keeps: Sequence[Keep]
+    writes: Sequence[Write]
+
+
+def stage(
+    plan: Plan,
+    release: Release,
+    name: DeploymentId,
+    place: Place,
+    open_objects: Callable[[], Objects],
+    progress: Progress,
+) -> tuple[Deployment, Index]:
+    """Lay the release out.
+
+    Args:
+        plan: what to keep and what to write.
+        release: verified.
+        name: of the new deployment.
+        place: where.
+        open_objects: opens the object database; called in each worker.
+        progress: told files done and files in all.
+
+    Returns:
+        The deployment, complete and synced, and its stat index.
+
+    Raises:
+        UntrustedError: S1. HostError, NoSpaceError: the `.tmp` is removed.
+    """
+    final = os.path.join(place.deployments, name)
+    temporary = f"{final}.tmp"
+    fs.remove_tree(temporary)
+    try:
+        os.mkdir(temporary, 0o700)
+        index = _build(plan, release, temporary, place, open_objects, progress)
+        fs.write_durably(place.index_path, index.to_bytes())
+        fs.rename(temporary, final)
+    except OSError as error:
+        fs.remove_tree(temporary)
+        raise fs.host_error(error, f"cannot stage {name}") from error
+    except (OsupdateError, KeyboardInterrupt):
+        fs.remove_tree(temporary)
+        raise
+    return Deployment(name, release.commit, final), index
+
+
+def reopen(record: Record, deployments: str) -> Deployment:
+    """A deployment that was staged before.
+
+    Raises:
+        HostError: it is not on disk.
+    """
+    path = os.path.join(deployments, record.id)
+    if not os.path.isdir(path):
+        raise HostError(f"the deployment {record.id} is not on disk any more: {path}")
+    return Deployment(record.id, record.commit, path)
+
+
+def _build(
+    plan: Plan,
+    release: Release,
+    temporary: str,
+    place: Place,
+    open_objects: Callable[[], Objects],
+    progress: Progress,
+) -> Index:
+    root = os.open(temporary, _DIRECTORY)
+    base = os.open(place.base, _DIRECTORY) if place.base else None
+    try:
+        signed = release.tree_sha256 is not None
+        checkout.make_directories(root, (path for path, _ in plan.directories))
+        rows = _lay_files(
+            plan, root, base, place, open_objects, progress, signed=signed
+        )
+        for special in plan.specials:
+            checkout.make_special(root, special)
+        checkout.dress_directories(root, _directory_looks(plan, base))
+        _sync_and_read_back(plan, release, root, rows)
+        _take_links(plan, release, root, rows)
+        _check_content(plan, release, root, rows, open_objects)
+        return Index(os.fstat(root).st_dev, dict(sorted(rows.items())))
+    finally:
+        os.close(root)
+        if base is not None:
+            os.close(base)
+
+
+def _lay_files(
+    plan: Plan,
+    root: int,
+    base: int | None,
+    place: Place,
+    open_objects: Callable[[], Objects],
+    progress: Progress,
+    *,
+    signed: bool,
+) -> dict[bytes, Row]:
+    jobs = make_jobs(plan.keeps, plan.writes)
+    total = len(plan.keeps) + len(plan.writes)
+    done = [0]
+    for job in jobs:
+        done.append(done[-1] + len(job.keeps) + len(job.writes))
+
+    def start() -> Callable[[int], bytes]:
+        os.umask(0)
+        objects = open_objects()
+        if signed:
+            leave_hashing_to_the_caller()
+        target = checkout.Directories(root)
+        source = checkout.Directories(root if base is None else base)
+
+        def work(number: int) -> bytes:
+            kept = _keep(jobs[number].keeps, source, target, place.clones)
+            _write(jobs[number].writes, target, objects)
+            return kept
+
+        return work
+
+    answers = process.fork_map(
+        len(jobs), start, report=lambda count: progress(done[count], total)
+    )
+    rows: dict[bytes, Row] = {}
+    for job, answer in zip(jobs, answers, strict=True):
+        for keep, row in zip(job.keeps, _STAT.iter_unpack(answer), strict=True):
+            rows[keep.path] = place.base_rows[keep.path]._replace(stat=Stat(*row))
+    for path, target in plan.aliases:
+        checkout.make_alias(root, path, target)
+    return rows
+
+
+def _keep(
+    keeps: Sequence[Keep],
+    source: checkout.Directories,
+    target: checkout.Directories,
+    clones: bool,  # noqa: FBT001 - a fact about the filesystem
+) -> bytes:
+    found = []
+    for path, look in keeps:
+        parent, _, name = path.rpartition(b"/")
+        try:
+            directory = target.open(parent)
+            checkout.keep_file(
+                source.open(parent), directory, name, look, clones=clones
+            )
+            found.append(_STAT.pack(*checkout.stat_entry(directory, name)))
+        except OSError as error:
+            raise fs.host_error(error, f"cannot keep {text.show_path(path)}") from error
+    return b"".join(found)
+
+
+def _write(
+    writes: Sequence[Write], target: checkout.Directories, objects: Objects
+) -> None:
+    for path, oid, size, look in writes:
+        parent, _, name = path.rpartition(b"/")
+        try:
+            content = objects.blob(oid) if size > LARGE else objects.read_blob(oid)
+            checkout.write_file(target.open(parent), name, content, look)
+        except OSError as error:
+            raise fs.host_error(
+                error, f"cannot write {text.show_path(path)}"
+            ) from error
+
+
+def make_jobs(keeps: Sequence[Keep], writes: Sequence[Write]) -> list[Job]:
+    """Cut the work into pieces of like cost, the large files first and together."""
+    large = sorted((w for w in writes if w.size > LARGE), key=lambda w: -w.size)
+    jobs = [Job((), large)] if large else []
+    chosen: list[Write] = []
+    cost = 0
+    for write in writes:
+        if write.size > LARGE:
+            continue
+        chosen.append(write)
+        cost += _FILE_COST + write.size
+        if cost > _JOB_COST:
+            jobs.append(Job((), chosen))
+            chosen, cost = [], 0
+    if chosen:
+        jobs.append(Job((), chosen))
+    step = _JOB_COST // _LINK_COST
+    jobs += [Job(keeps[i : i + step], ()) for i in range(0, len(keeps), step)]
+    return jobs
+
+
+def _directory_looks(plan: Plan, base: int | None) -> list[tuple[bytes, Attributes]]:
+    found = []
+    for path, look in plan.directories:
+        mtime = look.mtime
+        if base is not None and path not in plan.changed_directories:
+            try:
+                mtime = os.stat(
+                    path or b".", dir_fd=base, follow_symlinks=False
+                ).st_mtime_ns
+            except OSError:
+                mtime = look.mtime
+        found.append((path, look._replace(mtime=mtime)))
+    return found
+
+
+def _sync_and_read_back(
+    plan: Plan, release: Release, root: int, rows: dict[bytes, Row]
+) -> None:
+    """Sync everything, and hash what was written: by SHA-1 too if nothing else binds it.
+
+    The disk and the processors work at the same time: job 0 waits for the disk.
+    """
+    jobs = [Job((), ()), *make_jobs((), plan.writes)]
+    algorithms = ("sha256",) if release.tree_sha256 else ("sha256", "sha1")
+
+    def start() -> Callable[[int], bytes]:
+        directories = checkout.Directories(root)
+
+        def work(number: int) -> bytes:
+            if number == 0:
+                fs.sync_filesystem(root)
+            return b"".join(
+                _hash_one(write, directories, algorithms)
+                for write in jobs[number].writes
+            )
+
+        return work
+
+    answers = process.fork_map(len(jobs), start, (os.cpu_count() or 1) + 1)
+    for job, answer in zip(jobs, answers, strict=True):
+        for write, row in zip(job.writes, _HASHED.iter_unpack(answer), strict=True):
+            rows[write.path] = Row(row[0], row[1], Stat(*row[2:]))
+
+
+def _hash_one(
+    write: Write, directories: checkout.Directories, algorithms: tuple[str, ...]
+) -> bytes:
+    parent, _, name = write.path.rpartition(b"/")
+    try:
+        directory = directories.open(parent)
+        digests = checkout.hash_entry(directory, name, write.size, algorithms)
+        found = checkout.stat_entry(directory, name)
+    except (OSError, HostError) as error:
+        raise HostError(
+            f"cannot read {text.show_path(write.path)} back: {error}"
+        ) from error
+    oid = bytes.fromhex(write.oid)
+    if digests[1:] and digests[1] != oid:
+        raise _wrong(write.path)
+    return _HASHED.pack(oid, digests[0], *found)
+
+
+def _take_links(
+    plan: Plan, release: Release, root: int, rows: dict[bytes, Row]
+) -> None:
+    """Index the second names of files; link(2) has changed the ctime of the first."""
+    for path, target in plan.aliases:
+        parent, _, name = path.rpartition(b"/")
+        fd = fs.open_beneath(root, parent)
+        try:
+            now = rows[target]._replace(stat=checkout.stat_entry(fd, name))
+        finally:
+            os.close(fd)
+        rows[path] = rows[target] = now
+    for path, target in plan.aliases:
+        rows[path] = rows[target]
+    if len(rows) != len(release.entries):
+        raise HostError(
+            f"laid out {len(rows):,} files; the release has {len(release.entries):,}"
+        )
+
+
+def _check_content(
+    plan: Plan,
+    release: Release,
+    root: int,
+    rows: Mapping[bytes, Row],
+    open_objects: Callable[[], Objects],
+) -> None:
+    if release.tree_sha256 is None:
+        return
+    objects = open_objects()
+    digests = {path: row.sha256 for path, row in rows.items()}
+    found = tree.sha256_id(release.tree, objects.read_tree, digests)
+    if found == release.tree_sha256:
+        return
+    directories = checkout.Directories(root)
+    for write in plan.writes:
+        parent, _, name = write.path.rpartition(b"/")
+        ids = checkout.hash_entry(directories.open(parent), name, write.size, ("sha1",))
+        if ids[0].hex() != write.oid:
+            raise _wrong(write.path)
+    raise UntrustedError(
+        "S1",
+        f"the tree laid out has the SHA-256 id {found}; "
+        f"the signed tag says {release.tree_sha256}",
+    )
+
+
+def _wrong(path: bytes) -> UntrustedError:
+    return UntrustedError(
+        "S1", f"{text.show_path(path)} read back is not what was written"
+    )
+
+
+def missing_blobs(plan: Plan, objects: Objects) -> list[ObjectId]:
+    """The blobs that staging would write and that are nowhere on this machine."""
+    return [write.oid for write in plan.writes if write.oid not in objects]

@@ -1,0 +1,341 @@
+"""Lays files out below a directory descriptor, and tells whether they still are so.
+
+No path is ever followed through a symlink: directories are opened part by part, files
+are created with O_EXCL, and what is set is set by descriptor. Per file: create 0600,
+write, chown, chmod, xattrs, mtime. The caller syncs once for all (`sync_filesystem`),
+before anything counts.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+
+from updater.core.index import Row, Stat
+from updater.core.plan import Attributes, Special
+from updater.errors import HostError
+from updater.model import LocalChange
+from updater.system import fs
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_CHUNK = 1 << 20
+
+
+class Directories:
+    """Directory descriptors below one root, the last one kept open."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._path: bytes | None = None
+        self._fd = -1
+
+    def open(self, path: bytes) -> int:
+        """A descriptor of `path`, valid until the next call.
+
+        Raises:
+            OSError: a part of the path is missing, or not a directory.
+        """
+        if path != self._path:
+            self.close()
+            self._fd = fs.open_beneath(self._root, path)
+            self._path = path
+        return self._fd
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._path = -1, None
+
+
+def make_directories(root: int, paths: Iterable[bytes]) -> None:
+    """Create directories, parents first, for the owner alone until they are done."""
+    for path in paths:
+        if path:
+            parent, _, name = path.rpartition(b"/")
+            directory = fs.open_beneath(root, parent)
+            try:
+                os.mkdir(name, 0o700, dir_fd=directory)
+            finally:
+                os.close(directory)
+
+
+def write_file(
+    directory: int, name: bytes, content: bytes | memoryview, look: Attributes
+) -> None:
+    """Create a file or symlink with its content and attributes.
+
+    Raises:
+        OSError: also when the name exists.
+    """
+    if stat.S_ISLNK(look.mode):
+        os.symlink(bytes(content), name, dir_fd=directory)
+        _dress_link(directory, name, look)
+        return
+    fd = os.open(name, _CREATE, 0o600, dir_fd=directory)
+    try:
+        fs.write_all(fd, content)
+        _dress(fd, look)
+    finally:
+        os.close(fd)
+
+
+def replace_file(
+    directory: int, name: bytes, content: bytes | memoryview, look: Attributes
+) -> None:
+    """Put a file in place of whatever has its name, by one rename.
+
+    Raises:
+        OSError: what was there is still there.
+    """
+    temporary = b".osupdate-repair"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary, dir_fd=directory)
+    write_file(directory, temporary, content, look)
+    fs.rename_at(directory, temporary, name)
+
+
+def keep_file(
+    base: int, directory: int, name: bytes, look: Attributes, *, clones: bool
+) -> None:
+    """Share a file with the base deployment: by cloning its extents, or as a hardlink.
+
+    Raises:
+        OSError.
+    """
+    if not clones or stat.S_ISLNK(look.mode):
+        os.link(
+            name, name, src_dir_fd=base, dst_dir_fd=directory, follow_symlinks=False
+        )
+        return
+    source = os.open(name, _READ, dir_fd=base)
+    try:
+        fd = os.open(name, _CREATE, 0o600, dir_fd=directory)
+        try:
+            if not fs.clone(source, fd):
+                raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+            _dress(fd, look)
+        finally:
+            os.close(fd)
+    finally:
+        os.close(source)
+
+
+def make_special(root: int, special: Special) -> None:
+    """Create a device node or fifo.
+
+    Raises:
+        OSError.
+    """
+    parent, _, name = special.path.rpartition(b"/")
+    directory = fs.open_beneath(root, parent)
+    try:
+        device = os.makedev(*special.device)
+        os.mknod(
+            name, stat.S_IFMT(special.attributes.mode) | 0o600, device, dir_fd=directory
+        )
+        _dress_special(directory, name, special.attributes)
+    finally:
+        os.close(directory)
+
+
+def make_alias(root: int, path: bytes, target: bytes) -> None:
+    """Give a file of the new deployment a second name."""
+    source_parent, _, source = target.rpartition(b"/")
+    parent, _, name = path.rpartition(b"/")
+    source_fd = fs.open_beneath(root, source_parent)
+    try:
+        fd = fs.open_beneath(root, parent)
+        try:
+            os.link(
+                source, name, src_dir_fd=source_fd, dst_dir_fd=fd, follow_symlinks=False
+            )
+        finally:
+            os.close(fd)
+    finally:
+        os.close(source_fd)
+
+
+def dress_directories(
+    root: int, directories: Iterable[tuple[bytes, Attributes]]
+) -> None:
+    """Set owners, modes and times of finished directories, the deepest first."""
+    for path, look in sorted(directories, reverse=True):
+        fd = fs.open_beneath(root, path)
+        try:
+            _dress(fd, look)
+        finally:
+            os.close(fd)
+
+
+def _dress(fd: int, look: Attributes) -> None:
+    if (look.uid, look.gid) != (os.geteuid(), os.getegid()):
+        os.fchown(fd, look.uid, look.gid)
+    os.fchmod(fd, stat.S_IMODE(look.mode))
+    for name, value in look.xattrs:
+        os.setxattr(fd, name, value)
+    os.utime(fd, ns=(look.mtime, look.mtime))
+
+
+def _dress_link(directory: int, name: bytes, look: Attributes) -> None:
+    if (look.uid, look.gid) != (os.geteuid(), os.getegid()):
+        os.chown(name, look.uid, look.gid, dir_fd=directory, follow_symlinks=False)
+    times = (look.mtime, look.mtime)
+    os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
+
+
+def _dress_special(directory: int, name: bytes, look: Attributes) -> None:
+    os.chown(name, look.uid, look.gid, dir_fd=directory, follow_symlinks=False)
+    os.chmod(name, stat.S_IMODE(look.mode), dir_fd=directory)
+    times = (look.mtime, look.mtime)
+    os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
+
+
+def stat_entry(directory: int, name: bytes) -> Stat:
+    """What lstat(2) says of one entry."""
+    found = os.lstat(name, dir_fd=directory)
+    return Stat(
+        found.st_size,
+        found.st_mtime_ns,
+        found.st_ctime_ns,
+        found.st_ino,
+        found.st_mode,
+        found.st_uid,
+        found.st_gid,
+    )
+
+
+def hash_entry(
+    directory: int, name: bytes, size: int, algorithms: tuple[str, ...]
+) -> tuple[bytes, ...]:
+    """The ids that git gives to what is really on disk, read back from there.
+
+    Args:
+        directory: descriptor.
+        name: of a file or symlink in it.
+        size: bytes expected; anything else is an error.
+        algorithms: sha1, sha256.
+
+    Raises:
+        HostError: the size differs. OSError.
+    """
+    header = b"blob %d\0" % size
+    digests = [hashlib.new(name, header, usedforsecurity=False) for name in algorithms]
+    count = 0
+    for chunk in _content(directory, name):
+        count += len(chunk)
+        for digest in digests:
+            digest.update(chunk)
+    if count != size:
+        raise HostError(f"read {count:,} bytes back; expected {size:,}")
+    return tuple(digest.digest() for digest in digests)
+
+
+def _content(directory: int, name: bytes) -> Iterator[bytes | memoryview]:
+    try:
+        fd = os.open(name, _READ, dir_fd=directory)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        yield os.readlink(name, dir_fd=directory)
+        return
+    try:
+        buffer = memoryview(bytearray(_CHUNK))
+        while count := os.readv(fd, [buffer]):
+            yield buffer[:count]
+    finally:
+        os.close(fd)
+
+
+def changed(root: int, rows: Mapping[bytes, Row]) -> list[LocalChange]:
+    """The files that do not look as the index remembers them; nothing is read.
+
+    Args:
+        root: descriptor of the deployment's directory.
+        rows: its index.
+
+    Returns:
+        Changes of kind missing, metadata (mode or owner) or modified (perhaps only
+        touched: hashing tells), sorted by path.
+    """
+    found: list[LocalChange] = []
+    directories = Directories(root)
+    unreachable: bytes | None = None
+    last = None
+    fd = -1
+    for path in sorted(rows, key=lambda path: path.rpartition(b"/")[0]):
+        parent, _, name = path.rpartition(b"/")
+        if parent != last:
+            last = parent
+            try:
+                fd, unreachable = directories.open(parent), None
+            except OSError:
+                unreachable = parent
+        if unreachable == parent:
+            found.append(LocalChange(path, "missing"))
+        elif kind := _difference(fd, name, rows[path].stat):
+            found.append(LocalChange(path, kind))
+    directories.close()
+    return sorted(found, key=lambda change: change.path)
+
+
+def _difference(directory: int, name: bytes, expected: Stat) -> str | None:
+    try:
+        now = os.lstat(name, dir_fd=directory)
+    except OSError:
+        return "missing"
+    if (
+        now.st_ctime_ns == expected.ctime
+        and now.st_ino == expected.inode
+        and now.st_mtime_ns == expected.mtime
+        and now.st_size == expected.size
+    ):
+        return None
+    looks = (now.st_mode, now.st_uid, now.st_gid)
+    if looks != (expected.mode, expected.uid, expected.gid):
+        return "metadata"
+    return "modified"
+
+
+def strays(root: int, known: Iterable[bytes]) -> list[LocalChange]:
+    """What lies in a deployment without being in its release; directories collapsed."""
+    present = set(known)
+    parents = {b""}
+    for path in present:
+        parent = path.rpartition(b"/")[0]
+        while parent not in parents:
+            parents.add(parent)
+            parent = parent.rpartition(b"/")[0]
+    found: list[LocalChange] = []
+    for directory in sorted(parents):
+        try:
+            fd = fs.open_beneath(root, directory)
+        except OSError:
+            continue
+        try:
+            for name in map(os.fsencode, os.listdir(fd)):
+                path = directory + b"/" + name if directory else name
+                if path not in present and path not in parents:
+                    found.append(LocalChange(path, "extra"))
+        finally:
+            os.close(fd)
+    return sorted(found, key=lambda change: change.path)
+
+
+def can_clone(directory: str) -> bool:
+    """Whether files in this directory can share extents (btrfs, xfs, bcachefs)."""
+    source, target = (os.path.join(directory, f".clone-{end}") for end in "ab")
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fds = []
+    try:
+        for path in (source, target):
+            fds.append(os.open(path, flags, 0o600))
+        os.write(fds[0], bytes(4096))
+        return fs.clone(fds[0], fds[1])
+    finally:
+        for fd, path in zip(fds, (source, target), strict=False):
+            os.close(fd)
+            os.unlink(path)
