@@ -7,6 +7,8 @@ a shell. A worker is a fork of this process that answers numbered jobs.
 import contextlib
 import os
 import pickle
+import resource
+import select
 import signal
 import struct
 import subprocess
@@ -73,11 +75,125 @@ def run(
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+class Limits(Struct, frozen=True):
+    """What a spawned process may use at most: bytes, descriptors, seconds of CPU."""
+
+    memory: int
+    file_size: int
+    cpu: int
+    files: int = 256
+
+
+class Child:
+    """A process that talks back. Leaving the `with` block kills its whole session."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        assert process.stdout is not None
+        self._stdout = process.stdout.fileno()
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def read(self, timeout: float) -> bytes | None:
+        """What it has written; b"" at its end; None when `timeout` seconds passed."""
+        ready, _, _ = select.select([self._stdout], [], [], max(0.0, timeout))
+        return os.read(self._stdout, 1 << 16) if ready else None
+
+    def kill(self) -> int:
+        """End it, and every process of its session, now.
+
+        Returns:
+            Its exit code, or minus the signal that ended it.
+        """
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        code = self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+        return code
+
+    def wait(self, timeout: float) -> int:
+        """Let it end by itself; it is killed after `timeout` seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout)
+        return self.kill()
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    stdin: bytes,
+    limits: Limits,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Child:
+    """Start a process that cannot gain privileges, in its own session, under limits.
+
+    Args:
+        argv: an absolute program and its arguments.
+        stdin: all of its standard input; kept in memory, never on disk.
+        limits: enforced by the kernel.
+        env: added to the clean environment.
+        pass_fds: descriptors that it inherits under the same numbers.
+
+    Raises:
+        HostError: it cannot be started.
+    """
+    import ctypes  # noqa: PLC0415 - not needed to start osupdate
+
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+    feed = os.memfd_create("request")
+    try:
+        os.write(feed, stdin)
+        os.lseek(feed, 0, os.SEEK_SET)
+        process = subprocess.Popen(
+            list(argv),
+            stdin=feed,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_ENVIRONMENT | dict(env or {}),
+            cwd="/",
+            pass_fds=pass_fds,
+            start_new_session=True,
+            preexec_fn=lambda: _confine(prctl, parent, limits),  # noqa: PLW1509 - we have no threads
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise HostError(f"cannot start {argv[0]}: {error}") from error
+    finally:
+        os.close(feed)
+    return Child(process)
+
+
+def _confine(prctl: Callable[..., int], parent: int, limits: Limits) -> None:
+    pr_set_pdeathsig, pr_set_no_new_privs = 1, 38
+    prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    if prctl(pr_set_no_new_privs, 1, 0, 0, 0) != 0:
+        os._exit(1)
+    for what, most in (
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_FSIZE, limits.file_size),
+        (resource.RLIMIT_CPU, limits.cpu),
+        (resource.RLIMIT_NOFILE, limits.files),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        ceiling = resource.getrlimit(what)[1]
+        limited = most if ceiling == resource.RLIM_INFINITY else min(most, ceiling)
+        resource.setrlimit(what, (limited, limited))
+
+
 def fork_map(
     count: int,
     start: Callable[[], Callable[[int], bytes]],
     workers: int | None = None,
     report: Callable[[int], None] | None = None,
+    *,
+    closing: bool = False,
 ) -> list[bytes]:
     """Answer `count` numbered jobs in forked workers, each taking the next one free.
 
@@ -86,6 +202,8 @@ def fork_map(
         start: called once in each worker; returns what answers a job.
         workers: how many; default one for each processor.
         report: called in this process with the number of jobs done so far.
+        closing: ask every worker for job `count` as its last, to close what it opened;
+            those answers are not returned.
 
     Returns:
         The answers in the order of the jobs.
@@ -102,17 +220,25 @@ def fork_map(
     children: dict[int, int] = {}
     try:
         for _ in range(number):
-            pid, pipe = _fork_worker(jobs_out, jobs_in, start, list(children.values()))
+            others = list(children.values())
+            last = count if closing else None
+            pid, pipe = _fork_worker(jobs_out, jobs_in, start, others, last)
             children[pid] = pipe
         os.close(jobs_out)
-        return _collect(count, jobs_in, children, report)
+        answers = _collect(count, jobs_in, children, report)
+        os.close(jobs_in)
+        jobs_in = -1
+        if closing:
+            _await_last(count, children)
+        return answers
     except BaseException:
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         raise
     finally:
-        os.close(jobs_in)
+        if jobs_in >= 0:
+            os.close(jobs_in)
         for pid, pipe in children.items():
             os.close(pipe)
             with contextlib.suppress(ChildProcessError):
@@ -124,6 +250,7 @@ def _fork_worker(
     jobs_in: int,
     start: Callable[[], Callable[[int], bytes]],
     others: Sequence[int],
+    last: int | None,
 ) -> tuple[int, int]:
     answers_out, answers_in = os.pipe()
     sys.stdout.flush()
@@ -138,7 +265,7 @@ def _fork_worker(
         _die_with_parent(parent)
         for fd in (jobs_in, answers_out, *others):
             os.close(fd)
-        _work(jobs_out, answers_in, start)
+        _work(jobs_out, answers_in, start, last)
     finally:
         os._exit(0)
 
@@ -152,12 +279,19 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _work(jobs: int, answers: int, start: Callable[[], Callable[[int], bytes]]) -> None:
+def _work(
+    jobs: int,
+    answers: int,
+    start: Callable[[], Callable[[int], bytes]],
+    last: int | None,
+) -> None:
     try:
         answer = start()
         while chunk := os.read(jobs, _JOB.size):
             number = _JOB.unpack(chunk)[0]
             _send(answers, number, answer(number))
+        if last is not None:
+            _send(answers, last, answer(last))
     except OsupdateError as error:
         _send(answers, -1, pickle.dumps((type(error), str(error), vars(error))))
     except BaseException as error:  # noqa: BLE001 - the parent reports it
@@ -193,6 +327,14 @@ def _collect(
             if report:
                 report(len(answers))
     return [answers[number] for number in range(count)]
+
+
+def _await_last(number: int, children: dict[int, int]) -> None:
+    for pipe in children.values():
+        buffer, answers = bytearray(), dict[int, bytes]()
+        while number not in answers:
+            if not _receive(pipe, buffer, answers):
+                raise HostError("a worker ended before its work was done")
 
 
 def _hand_out(jobs_in: int, handed: int, count: int, until: int) -> int:

@@ -1,0 +1,130 @@
+"""fetch: an offer's bytes, in a directory of their own, trusted by nobody."""
+
+import os
+import re
+import stat
+from collections.abc import Callable
+
+from updater.errors import HostError, UntrustedError
+from updater.model import Candidate, Offer, Progress, RemoteSettings
+from updater.system import fs
+from updater.system.git import child
+from updater.system.git.child import FetchLimits, MissingBasesError, ObjectSources
+from updater.system.git.retry import patiently
+
+_PARTIAL = ".part"
+_PACK = re.compile(r"pack-[0-9a-f]{40}\.(pack|idx)\Z")
+
+
+def fetch(
+    offer: Offer,
+    remote: RemoteSettings,
+    sources: ObjectSources,
+    incoming_dir: str,
+    limits: FetchLimits,
+    progress: Callable[[Progress], None],
+    *,
+    allow_plain: bool = False,
+    announce: Callable[[str], None],
+    sleep: Callable[[float], None],
+    secrets_dir: str | None = None,
+) -> Candidate:
+    """Download an offer. What an interrupted download left behind is removed first.
+
+    Args:
+        offer: from `check` with the same remote.
+        remote: where from.
+        sources: what is here; without haves the fetch is complete.
+        incoming_dir: where the download's directory goes; the caller holds the lock.
+        limits: what the remote may cost.
+        progress: called a few times a second.
+        allow_plain: whether http and git are acceptable.
+        announce: called with a sentence when everything is fetched once more.
+        sleep: waits that many seconds between two tries.
+        secrets_dir: where credential names are looked up.
+
+    Returns:
+        `objects` is a bare object database with the new objects and nothing else.
+
+    Raises:
+        UntrustedError: F1: something else arrived than was offered.
+        TransportError, RefusedError, HostError, NoSpaceError: nothing is left behind.
+    """
+    fs.make_directories(incoming_dir, 0o700)
+    _remove_leftovers(incoming_dir)
+    final = os.path.join(incoming_dir, offer.commit)
+    partial = final + _PARTIAL
+
+    def attempt(used: ObjectSources) -> int:
+        objects = _empty_store(partial)
+        return child.fetch(
+            offer,
+            remote,
+            used,
+            objects,
+            limits,
+            progress,
+            allow_plain=allow_plain,
+            secrets_dir=secrets_dir,
+        )
+
+    try:
+        try:
+            received = patiently(lambda: attempt(sources), sleep)
+        except MissingBasesError:
+            if not sources.haves:
+                raise
+            announce(
+                "The download builds on files that are not here unchanged; "
+                "fetching the complete release instead."
+            )
+            received = patiently(lambda: attempt(ObjectSources()), sleep)
+        _require_packs(os.path.join(partial, "objects"))
+        fs.remove_tree(final)
+        fs.rename(partial, final)
+    except BaseException:
+        fs.remove_tree(partial)
+        raise
+    return Candidate(offer, os.path.join(final, "objects"), received)
+
+
+def _remove_leftovers(incoming_dir: str) -> None:
+    for name in os.listdir(incoming_dir):
+        if name.endswith(_PARTIAL):
+            fs.remove_tree(os.path.join(incoming_dir, name))
+
+
+def _empty_store(partial: str) -> str:
+    """A directory that the child may fill, below one that only we may enter."""
+    fs.remove_tree(partial)
+    objects = os.path.join(partial, "objects")
+    try:
+        os.mkdir(partial, 0o700)
+        os.mkdir(objects, 0o755)
+    except OSError as error:
+        raise fs.host_error(error, f"cannot create {objects}") from error
+    return objects
+
+
+def _require_packs(objects: str) -> None:
+    """The child was exposed to hostile bytes: it may have left packs, nothing else."""
+    for name in os.listdir(objects):
+        if name != "pack":
+            raise _unexpected(name)
+    pack = os.path.join(objects, "pack")
+    if not stat.S_ISDIR(os.lstat(pack).st_mode):
+        raise _unexpected("pack")
+    for name in os.listdir(pack):
+        facts = os.lstat(os.path.join(pack, name))
+        whole = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
+        if not _PACK.match(name) or not whole:
+            raise _unexpected(f"pack/{name}")
+    if not os.listdir(pack):
+        os.rmdir(pack)
+        raise HostError("the fetching process reported success and left no objects")
+
+
+def _unexpected(name: str) -> UntrustedError:
+    return UntrustedError(
+        "F1", f"the fetching process left {name!r} behind; expected packs only"
+    )
