@@ -1,1 +1,1 @@
-"""From a root filesystem to a signed release commit."""
+"""Publishing: a root filesystem becomes a signed release commit in a repository."""
