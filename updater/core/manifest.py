@@ -7,29 +7,32 @@ beside the manifest are `check_against_tree`.
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from updater.core.text import safe
+from updater.core.tree import safe_name
 from updater.errors import UntrustedError
-from updater.model import Metadata, TreeEntry
+from updater.model import GitMode, Metadata, TreeEntry
 
 HEADER = b"osupdate-manifest 1"
 MAX_ID = 2**32 - 2  # (uid_t) -1 means "leave unchanged" to chown(2)
 MAX_MAJOR = 2**12 - 1
 MAX_MINOR = 2**20 - 1
 MAX_PATH = 4095
-MAX_NAME = 255
+MAX_XATTR_NAME = 255
 MAX_XATTR = 65536
 TYPES = ("dir", "char", "block", "fifo")
 # Other xattrs change how the kernel or an overlay mount reads the tree.
 XATTRS = re.compile(
-    r"(?:security\.capability|system\.posix_acl_(?:access|default)|user\..+)\Z"
+    r"(?:security\.capability|system\.posix_acl_(?:access|default)|user\..+)\Z",
+    re.DOTALL,
 )
 NOT_RECORDED = "security.selinux"
 
 _KEYS = ("type", "dev", "mode", "uid", "gid", "hardlink")
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 _PLAIN = re.compile(rb"[!-\[\]-~]+")
+_WORD = re.compile(rb"([!-<>-~]+)=([!-~]+)")
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z")
 _MODE = re.compile(r"[0-7]{4}\Z")
 _DEV = re.compile(r"(0|[1-9][0-9]{0,9}):(0|[1-9][0-9]{0,9})\Z")
@@ -66,10 +69,14 @@ def parse(data: bytes) -> dict[bytes, Metadata]:
 
 
 def write(entries: Mapping[bytes, Metadata]) -> bytes:
-    """The manifest of these entries, sorted; `parse` reads it back unchanged."""
+    """The manifest of these entries, sorted; `parse` reads it back unchanged.
+
+    What says no more than the default is left out.
+    """
     lines = [HEADER]
     for path in sorted(entries):
-        lines.append(b"/" + _escape(path) + _keys(entries[path]))
+        if entries[path] != Metadata():
+            lines.append(b"/" + _escape(path) + _keys(entries[path]))
     return b"\n".join(lines) + b"\n"
 
 
@@ -93,8 +100,9 @@ def check_against_tree(
         if meta.hardlink is not None:
             _check_link(path, meta.hardlink, where, by_path, metadata)
         entry = by_path.get(path)
-        if entry is not None and entry.mode == "120000" and meta.mode is not None:
-            raise UntrustedError("F4", f"{where} is a symlink, which has no mode")
+        link = entry is not None and entry.mode is GitMode.SYMLINK
+        if link and (meta.mode is not None or meta.xattrs):
+            raise UntrustedError("F4", f"{where} is a symlink: no mode, no xattrs")
 
 
 def _check_extra(
@@ -122,7 +130,7 @@ def _check_link(
     metadata: Mapping[bytes, Metadata],
 ) -> None:
     link, aim = by_path.get(path), by_path.get(target)
-    if aim is None or aim.mode == "120000":
+    if aim is None or aim.mode is GitMode.SYMLINK:
         raise UntrustedError("F4", f"{where}: /{safe(target)} is not a plain file")
     if metadata.get(target, Metadata()).hardlink is not None:
         raise UntrustedError("F4", f"{where}: /{safe(target)} is a hardlink itself")
@@ -150,9 +158,10 @@ def _parse_line(line: bytes) -> tuple[bytes, Metadata]:
     keys: dict[str, str] = {}
     order: list[str] = []
     for word in words[1:]:
-        name, equals, value = word.decode("ascii", "backslashreplace").partition("=")
-        if not equals or not value:
-            raise ValueError(f'expected key=value, got "{safe(name, 80)}"')
+        match = _WORD.fullmatch(word)
+        if not match:
+            raise ValueError(f'expected key=value, got "{safe(word, 80)}"')
+        name, value = match[1].decode("ascii"), match[2].decode("ascii")
         if name in keys:
             raise ValueError(f"key {safe(name, 80)} appears twice")
         keys[name] = value
@@ -169,7 +178,14 @@ def _key_order(names: Sequence[str]) -> list[str]:
     if unknown:
         raise ValueError(f'unknown key "{safe(unknown[0], 80)}"')
     known = [name for name in _KEYS if name in names]
-    return known + sorted(n for n in names if n.startswith("xattr."))
+    xattrs = [name for name in names if name.startswith("xattr.")]
+    return known + sorted(xattrs, key=_plain_key)
+
+
+def _plain_key(key: str) -> bytes:
+    return _ESCAPE.sub(
+        lambda m: bytes.fromhex(m[1].decode("ascii")), key.encode("ascii")
+    )
 
 
 def _parse_keys(path: bytes, keys: Mapping[str, str]) -> Metadata:
@@ -198,16 +214,14 @@ def _parse_keys(path: bytes, keys: Mapping[str, str]) -> Metadata:
 def _parse_path(word: bytes) -> bytes:
     if not word.startswith(b"/"):
         raise ValueError(f'path "{safe(word, 80)}" does not start with /')
-    raw = word[1:]
-    unescaped = _ESCAPE.sub(lambda m: bytes.fromhex(m[1].decode("ascii")), raw)
-    if _escape(unescaped) != raw:
+    path = _unescape(word[1:], _escape)
+    if path is None:
         raise ValueError(f'path "{safe(word, 80)}" is not escaped as the format says')
-    parts = unescaped.split(b"/")
-    if any(part in (b"", b".", b"..") or len(part) > MAX_NAME for part in parts):
-        raise ValueError(f'path "{safe(word, 80)}" has a part that is not a name')
-    if b"\0" in unescaped or len(unescaped) > MAX_PATH:
-        raise ValueError(f'path "{safe(word, 80)}" is not a path')
-    return unescaped
+    if not all(map(safe_name, path.split(b"/"))):
+        raise ValueError(f'path "{safe(word, 80)}" has a part that is not a safe name')
+    if len(path) > MAX_PATH:
+        raise ValueError(f'path "{safe(word, 80)}" is over {MAX_PATH} bytes')
+    return path
 
 
 def _parse_id(name: str, text: str | None) -> int:
@@ -236,10 +250,12 @@ def _parse_xattrs(keys: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
     for key, value in keys.items():
         if not key.startswith("xattr."):
             continue
-        name = key.removeprefix("xattr.")
-        if not XATTRS.match(name):
-            raise ValueError(f'xattr "{safe(name, 80)}" is not one a release may set')
-        found.append((name, _parse_base64(name, value)))
+        word = key.removeprefix("xattr.")
+        name = _unescape(word.encode("ascii"), _escape_xattr)
+        text = (name or b"").decode("utf-8", "surrogateescape")
+        if name is None or not XATTRS.match(text) or len(name) > MAX_XATTR_NAME:
+            raise ValueError(f'xattr "{safe(word, 80)}" is not one a release may set')
+        found.append((text, _parse_base64(word, value)))
     return tuple(found)
 
 
@@ -261,6 +277,20 @@ def _escape(path: bytes) -> bytes:
     )
 
 
+def _escape_xattr(name: bytes) -> bytes:
+    return _escape(name).replace(b"=", b"\\x3d")
+
+
+def _raw(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _unescape(word: bytes, escape: Callable[[bytes], bytes]) -> bytes | None:
+    """What `escape` made this of; None when it would have written it differently."""
+    plain = _ESCAPE.sub(lambda m: bytes.fromhex(m[1].decode("ascii")), word)
+    return plain if escape(plain) == word else None
+
+
 def _keys(meta: Metadata) -> bytes:
     if meta.hardlink is not None:
         return b" hardlink=/" + _escape(meta.hardlink)
@@ -272,7 +302,8 @@ def _keys(meta: Metadata) -> bytes:
     if meta.mode is not None:
         words.append(f"mode={meta.mode:04o}")
     words += [f"{n}={v}" for n, v in (("uid", meta.uid), ("gid", meta.gid)) if v]
-    for name, value in sorted(meta.xattrs):
+    for raw, value in sorted((_raw(name), data) for name, data in meta.xattrs):
+        name = _escape_xattr(raw).decode("ascii")
         words.append(f"xattr.{name}=0s{base64.b64encode(value).decode('ascii')}")
     return "".join(f" {word}" for word in words).encode("ascii")
 

@@ -35,7 +35,8 @@ _HEADERS = re.compile(
     rb"object (?P<object>[0-9a-f]{40})\n"
     rb"type commit\n"
     rb"tag (?P<tag>[!-~]+)\n"
-    rb"tagger [^\n\0<>]+ <[^\n\0<>]*> (?P<time>0|[1-9][0-9]{0,15}) [+-][0-9]{4}\n"
+    rb"tagger [^\x00-\x1f\x7f<>]+ <[^\x00-\x1f\x7f<>]*>"
+    rb" (?P<time>0|[1-9][0-9]{0,10}) [+-][0-9]{4}\n"
     rb"\n"
 )
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
@@ -103,12 +104,14 @@ def split_signature(raw: bytes) -> tuple[bytes, bytes]:
         raise _bad("expected one signature at the end")
     payload, armor = raw[:start], raw[start:]
     lines = armor.split(b"\n")
+    if lines[-2:] != [END, b""]:
+        raise _bad("there are bytes after its signature, or its end is missing")
     try:
         blob = base64.b64decode(b"".join(lines[1:-2]), validate=True)
     except binascii.Error as error:
         raise _bad("its signature is not base64") from error
     if armor not in _armors(blob):
-        raise _bad("there are bytes after its signature, or the armor is not canonical")
+        raise _bad("its signature is not written as ssh-keygen writes it")
     return payload, armor
 
 

@@ -6,9 +6,9 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def safe(text: str | bytes, limit: int = 4096) -> str:
-    """One line for a terminal or journal: control, format and bidi characters escaped.
+    r"""One line for a terminal or journal: control, format and bidi characters escaped.
 
-    Bytes are read as UTF-8; what is not UTF-8 becomes `\\xNN`. Longer text than
+    Bytes are read as UTF-8; what is not UTF-8 becomes `\xNN`. Longer text than
     `limit` characters ends in `...`.
     """
     if isinstance(text, bytes):
@@ -16,7 +16,7 @@ def safe(text: str | bytes, limit: int = 4096) -> str:
     shown = text[: limit + 1]
     if not shown.isascii() or not shown.isprintable():
         shown = "".join(map(_visible, shown))
-    return shown[:limit] + "..." if len(text) > limit else shown
+    return shown[:limit] + "..." if len(shown) > limit else shown
 
 
 def safe_lines(text: str, limit: int = 65536) -> str:
@@ -43,7 +43,7 @@ def size(count: int) -> str:
     value = float(count)
     for unit in ("kB", "MB", "GB"):
         value /= 1000
-        if abs(value) < 999.95:  # noqa: PLR2004 - what rounds up to the next unit
+        if abs(value) < 999.95:  # what rounds up to the next unit
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} TB"
 

@@ -18,7 +18,7 @@ from updater.model import GitMode, ObjectId, TreeEntry
 MAX_NAME = 255
 MAX_PATH = 4095
 MAX_DEPTH = 64
-MAX_ENTRIES = 5_000_000
+MAX_ENTRIES = 1_000_000
 SUBMODULE = b"160000"
 
 _MODES = {mode.value.encode(): mode for mode in GitMode}
@@ -38,11 +38,16 @@ class RawEntry(NamedTuple):
 
 
 class Flat(Struct, frozen=True):
-    """A whole release: its files and symlinks by path, its trees, what was skipped."""
+    """A whole release: its files and symlinks by path, its trees, what was skipped.
+
+    `submodules` and `empty` (directories without any entry) are paths that a checkout
+    by git would not fill either.
+    """
 
     entries: tuple[TreeEntry, ...]
     trees: tuple[ObjectId, ...]
     submodules: tuple[bytes, ...]
+    empty: tuple[bytes, ...]
 
 
 def parse(
@@ -78,7 +83,7 @@ def parse(
         mode = _MODES.get(raw_mode)
         if mode is None and not (submodules and raw_mode == SUBMODULE):
             raise _refuse(where, name, _odd_mode(raw_mode))
-        directory = mode is GitMode.TREE or mode is None
+        directory = mode is GitMode.TREE  # a submodule sorts as a file does
         key = name + b"/" if directory else name
         if key <= last or (directory and name in files):
             raise _refuse(where, name, "is out of git's order, or appears twice")
@@ -96,7 +101,7 @@ def safe_name(name: bytes) -> bool:
     """Whether a tree entry may be called this.
 
     Refused: empty, `.`, `..`, anything git or a filesystem reads as `.git`, slashes,
-    NUL and other control characters, more than 255 bytes. Names that are not UTF-8 pass.
+    NUL and other control characters, more than 255 bytes. Names need not be UTF-8.
     """
     if not name or len(name) > MAX_NAME or name in (b".", b".."):
         return False
@@ -138,34 +143,43 @@ def flatten(
     """
     entries: list[TreeEntry] = []
     skipped: list[bytes] = []
-    trees: dict[ObjectId, None] = {}
-    parsed: dict[ObjectId, list[RawEntry]] = {}
+    empty: list[bytes] = []
+    parsed: dict[ObjectId, tuple[list[RawEntry], list[bytes]]] = {}
     stack: list[tuple[bytes, ObjectId, int]] = [(b"", root, 0)]
     directories = 0
     while stack:
         path, oid, depth = stack.pop()
         if depth > MAX_DEPTH:
             raise _refuse(path, b"", f"is deeper than {MAX_DEPTH} directories")
-        raw = parsed.get(oid)
-        if raw is None:
-            raw, links = parse(read(oid), path, submodules=submodules)
-            skipped += [_join(path, name) for name in links]
-            if not links:
-                parsed[oid] = raw
-            trees[oid] = None
-        directories += 1
+        if oid not in parsed:
+            parsed[oid] = parse(read(oid), path, submodules=submodules)
+        raw, links = parsed[oid]
+        skipped += [_join(path, name) for name in links]
+        if path and not raw and not links:
+            empty.append(path)
         for mode, name, child in raw:
             full = _join(path, name)
             if len(full) > MAX_PATH:
                 raise _refuse(path, name, f"makes a path over {MAX_PATH} bytes")
             if mode is GitMode.TREE:
                 stack.append((full, child, depth + 1))
+                directories += 1
             else:
                 entries.append(TreeEntry(full, mode, child))
-        if len(entries) > max_entries or directories > max_entries + MAX_DEPTH:
-            raise UntrustedError("F2", f"the tree has more than {max_entries:,} files")
+        _check_growth(len(entries), directories, max_entries)
     entries.sort(key=lambda entry: entry.path)
-    return Flat(tuple(entries), tuple(trees), tuple(sorted(skipped)))
+    return Flat(
+        tuple(entries), tuple(parsed), tuple(sorted(skipped)), tuple(sorted(empty))
+    )
+
+
+def _check_growth(files: int, directories: int, max_files: int) -> None:
+    if files > max_files:
+        raise UntrustedError("F2", f"the tree has more than {max_files:,} files")
+    # A few small trees that name each other can stand for billions of directories.
+    most = min(max_files * MAX_DEPTH, MAX_ENTRIES)
+    if directories > most:
+        raise UntrustedError("F2", f"the tree has more than {most:,} directories")
 
 
 def sha256_id(
@@ -203,7 +217,7 @@ def _sha256_tree(
 
 
 def object_id(kind: str, content: bytes | memoryview, algorithm: str) -> bytes:
-    """git's id of an object: the hash of its header and content."""
+    """The id that git gives an object: the hash of its header and content."""
     digest = hashlib.new(algorithm, f"{kind} {len(content)}\0".encode())
     digest.update(content)
     return digest.digest()

@@ -1,0 +1,194 @@
+import pytest
+from support.keys import tag_payload
+
+from updater.core import policy, statements
+from updater.errors import UntrustedError
+from updater.model import (
+    GitMode,
+    Hold,
+    MachineFacts,
+    Metadata,
+    Offer,
+    TreeEntry,
+)
+
+NEW, OLD = "c" * 40, "d" * 40
+SIGNATURE = statements.BEGIN + b"\n" + statements.END + b"\n"
+
+
+def tag(**options):
+    return statements.parse_tag(tag_payload(**options) + SIGNATURE)
+
+
+def offer(**changes):
+    fields = {
+        "url": "https://os.example.org/acme.git",
+        "channel": "stable",
+        "ref": "refs/heads/stable",
+        "commit": NEW,
+        "tag": "e" * 40,
+        "tag_name": "release/2026.05.1",
+        "version": "2026.05.1",
+    }
+    return Offer(**fields | changes)
+
+
+def refused(check, call, *arguments):
+    with pytest.raises(UntrustedError) as caught:
+        call(*arguments)
+    assert caught.value.check == check
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def test_device_time_never_goes_back_before_what_is_known():
+    assert policy.device_time(30, 20, 10) == 30
+    assert policy.device_time(10, 20, 15) == 20
+    assert policy.device_time(10, 20, 25) == 25
+
+
+def test_the_release_that_was_asked_for_is_taken():
+    policy.check_identity(tag(), offer(), "acme-gw", "amd64")
+
+
+def test_product_and_architecture_are_not_compared_where_the_machine_names_none():
+    policy.check_identity(tag(Product="other", Arch="arm64"), offer(), None, None)
+
+
+def test_a_tag_under_another_ref_name_is_refused():
+    message = refused(
+        "R3",
+        policy.check_identity,
+        tag(),
+        offer(tag_name="release/2026.06.1", version=None),
+        None,
+        None,
+    )
+    assert "expected release/2026.06.1, got release/2026.05.1" in message
+
+
+@pytest.mark.parametrize(
+    "name", ["2026.05.1", "release/2026.05.2", "refs/tags/release/2026.05.1", "v1"]
+)
+def test_a_tag_whose_inner_name_is_not_its_version_is_refused(name):
+    message = refused(
+        "R3", policy.check_identity, tag(name=name), offer(tag_name=name), None, None
+    )
+    assert "expected release/2026.05.1" in message
+
+
+def test_a_tag_of_another_version_than_offered_is_refused():
+    message = refused(
+        "R3", policy.check_identity, tag(), offer(version="2026.05.2"), None, None
+    )
+    assert "expected 2026.05.2, got 2026.05.1" in message
+
+
+def test_another_product_is_refused():
+    message = refused("R3", policy.check_identity, tag(), offer(), "acme-tv", None)
+    assert "wrong product: expected acme-tv, got acme-gw" in message
+
+
+def test_another_architecture_is_refused():
+    message = refused("R3", policy.check_identity, tag(), offer(), None, "arm64")
+    assert "wrong architecture: expected arm64, got amd64" in message
+
+
+RUNNING = MachineFacts(running_number=42, running_commit=OLD, security_floor=40)
+
+
+def order(number, facts=RUNNING, commit=NEW, floor=0):
+    return ("v", number, floor, commit, facts)
+
+
+def test_a_newer_release_is_taken():
+    policy.check_order(*order(43))
+
+
+def test_a_machine_without_a_release_takes_any():
+    policy.check_order(*order(1, MachineFacts()))
+
+
+def test_an_older_release_is_refused_and_the_hint_says_how_to_go_back():
+    with pytest.raises(UntrustedError) as caught:
+        policy.check_order(*order(41))
+    assert caught.value.check == "R4"
+    assert "number 41) is older than the running one (number 42)" in str(caught.value)
+    assert caught.value.hint == (
+        "To go back on purpose: osupdate apply v --allow-downgrade"
+    )
+
+
+def test_an_older_release_is_taken_when_a_person_allows_it():
+    facts = MachineFacts(running_number=42, running_commit=OLD, allow_downgrade=True)
+    policy.check_order(*order(41, facts))
+
+
+def test_nothing_goes_below_the_security_floor_even_when_allowed():
+    facts = MachineFacts(running_number=42, security_floor=40, allow_downgrade=True)
+    policy.check_order(*order(40, facts))
+    assert "security floor" in refused("R4", policy.check_order, *order(39, facts))
+
+
+def test_the_floor_counts_on_a_machine_that_forgot_what_it_runs():
+    facts = MachineFacts(security_floor=40)
+    assert "security floor" in refused("R4", policy.check_order, *order(39, facts))
+
+
+def test_a_release_below_its_own_floor_is_refused():
+    refused("R4", policy.check_order, *order(43, floor=44))
+    policy.check_order(*order(43, floor=43))
+
+
+def test_the_running_release_may_be_laid_out_again():
+    policy.check_order(*order(42, commit=OLD))
+    policy.check_number_is_new("v", 42, OLD, RUNNING)
+
+
+def test_a_second_release_with_the_running_number_is_refused():
+    message = refused("R4", policy.check_number_is_new, "v", 42, NEW, RUNNING)
+    assert "expected a larger number" in message
+    policy.check_number_is_new("v", 43, NEW, RUNNING)
+
+
+HELD = Hold(version="2026.05.1", commit=OLD, number=42, reason="nginx failed", at=0)
+
+
+@pytest.mark.parametrize(
+    ("version", "commit"), [("2026.05.1", NEW), ("other", OLD), ("2026.05.1", OLD)]
+)
+def test_a_held_release_is_refused_by_its_version_and_by_its_commit(version, commit):
+    facts = MachineFacts(holds=(HELD,))
+    assert "is held: nginx failed" in refused(
+        "R5", policy.check_holds, version, commit, facts
+    )
+
+
+def test_another_release_than_the_held_one_is_taken():
+    policy.check_holds("2026.05.2", NEW, MachineFacts(holds=(HELD,)))
+
+
+def test_a_pinned_machine_takes_only_what_it_is_pinned_to():
+    facts = MachineFacts(pin="2026.05.1")
+    policy.check_holds("2026.05.1", NEW, facts)
+    assert "pinned to 2026.05.1" in refused(
+        "R5", policy.check_holds, "2026.05.2", NEW, facts
+    )
+    policy.check_holds("x", NEW, MachineFacts(pin=NEW))
+
+
+@pytest.mark.parametrize(
+    "path", [b".osupdate-etc", b".osupdate-etc/passwd", b"boot/osupdate/slot.cfg"]
+)
+def test_the_updaters_own_places_are_not_a_releases(path):
+    entry = TreeEntry(path, GitMode.FILE, NEW)
+    refused("F4", policy.check_places, [entry], {})
+    refused("F4", policy.check_places, [], {path: Metadata(type="dir")})
+
+
+def test_a_similar_name_is_a_releases():
+    entries = [
+        TreeEntry(path, GitMode.FILE, NEW)
+        for path in (b".osupdate-etc2", b"boot/osupdated", b"etc/osupdate/config.toml")
+    ]
+    policy.check_places(entries, {})

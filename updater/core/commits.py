@@ -1,0 +1,69 @@
+"""Raw commit objects, read strictly: libgit2's own reader is lenient."""
+
+import re
+
+from msgspec import Struct
+
+from updater.core.text import safe
+from updater.errors import UntrustedError
+from updater.model import ObjectId
+
+MAX_COMMIT = 1 << 20  # bytes
+
+_HEADERS = re.compile(
+    rb"tree (?P<tree>[0-9a-f]{40})\n"
+    rb"(?P<parents>(?:parent [0-9a-f]{40}\n)*)"
+    rb"author [^\n\0]*> -?[0-9]{1,15} [+-][0-9]{4,6}\n"
+    rb"committer [^\n\0]*> (?P<time>[0-9]{1,11}) [+-][0-9]{4,6}\n"
+    rb"(?P<more>(?:(?!tree |parent |author |committer )[!-~]+ [^\n\0]*\n"
+    rb"(?: [^\n\0]*\n)*)*)"
+    rb"\n"
+)
+_ENCODING = re.compile(rb"^encoding ([!-~]+)$", re.MULTILINE)
+# Other encodings are shown as UTF-8 with replacements: codecs are code to attack.
+_ENCODINGS = {"iso-8859-1", "iso-8859-15", "latin1", "windows-1252", "cp1252"}
+
+
+class Commit(Struct, frozen=True):
+    """What osupdate wants to know of a commit; `committed` is in seconds."""
+
+    tree: ObjectId
+    parents: tuple[ObjectId, ...]
+    committed: int
+    headline: str
+
+
+def parse(raw: bytes) -> Commit:
+    """Read a raw commit: tree, parents, author, committer, then other headers.
+
+    Raises:
+        UntrustedError: F1: too large, or a header is missing, doubled or out of order.
+    """
+    if len(raw) > MAX_COMMIT:
+        raise UntrustedError(
+            "F1",
+            f"the commit has {len(raw):,} bytes; at most {MAX_COMMIT:,} are read",
+        )
+    match = _HEADERS.match(raw)
+    if not match:
+        start = safe(raw[:60])
+        raise UntrustedError(
+            "F1",
+            "the commit is refused: its headers are not tree, parents, author, "
+            f'committer; it begins "{start}"',
+        )
+    return Commit(
+        tree=ObjectId(match["tree"].decode()),
+        parents=tuple(
+            ObjectId(line[7:].decode()) for line in match["parents"].splitlines()
+        ),
+        committed=int(match["time"]),
+        headline=_headline(raw[match.end() :], match["more"]),
+    )
+
+
+def _headline(message: bytes, headers: bytes) -> str:
+    line = message.lstrip(b"\n").split(b"\n", 1)[0].strip()
+    encoding = _ENCODING.search(headers)
+    name = encoding[1].decode().lower() if encoding else "utf-8"
+    return line.decode(name if name in _ENCODINGS else "utf-8", "replace")
