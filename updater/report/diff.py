@@ -1,0 +1,229 @@
+"""What differs between two releases: the one model that every rendering shows.
+
+Nothing in here is escaped: names, versions and paths are as the releases have them.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from updater.model import ObjectId, Package
+
+
+class Side(Struct, frozen=True):
+    """One of the two releases. `name` is its role here, such as running, or empty."""
+
+    name: str
+    version: str
+    commit: ObjectId
+    created: int
+
+
+class Node(Struct, frozen=True):
+    """One path of one release, the manifest's word included.
+
+    `type`: file, symlink, dir, char, block, fifo. `size` is bytes, or None when it is
+    not known here. `mode` is None for symlinks. A hardlink has its target's metadata.
+    """
+
+    type: str
+    oid: ObjectId | None
+    size: int | None
+    mode: int | None
+    uid: int
+    gid: int
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    dev: tuple[int, int] | None = None
+    hardlink: bytes | None = None
+
+    @property
+    def disk(self) -> int | None:
+        """Bytes that it takes by itself: a hardlink takes none."""
+        return 0 if self.hardlink is not None else self.size
+
+
+class Kind(StrEnum):
+    """How a path differs."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    MODIFIED = "modified"
+    TYPE = "type"
+    METADATA = "metadata"
+
+
+class FileChange(Struct, frozen=True):
+    """A path that differs; None is where it is not. At least one side is."""
+
+    path: bytes
+    old: Node | None
+    new: Node | None
+    bookkeeping: bool
+
+    @property
+    def kind(self) -> Kind:
+        """The largest of the differences."""
+        if self.old is None:
+            return Kind.ADDED
+        if self.new is None:
+            return Kind.REMOVED
+        if self.old.type != self.new.type:
+            return Kind.TYPE
+        if self.content:
+            return Kind.MODIFIED
+        return Kind.METADATA
+
+    @property
+    def content(self) -> bool:
+        """Whether the content, the target or the device differs."""
+        old, new = self.old, self.new
+        if old is None or new is None or old.type != new.type:
+            return True
+        return (old.oid, old.dev) != (new.oid, new.dev)
+
+    @property
+    def mode(self) -> bool:
+        """Whether both sides have a mode, and another one."""
+        return self._both() and self._differ("mode")
+
+    @property
+    def owner(self) -> bool:
+        """Whether both sides exist, with another user or group."""
+        return self._both() and (self._differ("uid") or self._differ("gid"))
+
+    @property
+    def xattrs(self) -> bool:
+        """Whether both sides exist, with other extended attributes."""
+        return self._both() and self._differ("xattrs")
+
+    @property
+    def links(self) -> bool:
+        """Whether both sides exist, hardlinked to something else."""
+        return self._both() and self._differ("hardlink")
+
+    @property
+    def metadata(self) -> bool:
+        """Whether a path that stays differs in what git cannot say."""
+        return self.mode or self.owner or self.xattrs or self.links
+
+    @property
+    def grows(self) -> int | None:
+        """Bytes on disk, negative when it shrinks; None when not known here."""
+        old = 0 if self.old is None else self.old.disk
+        new = 0 if self.new is None else self.new.disk
+        return None if old is None or new is None else new - old
+
+    def _both(self) -> bool:
+        return self.old is not None and self.new is not None
+
+    def _differ(self, field: str) -> bool:
+        old, new = getattr(self.old, field), getattr(self.new, field)
+        if field == "mode" and None in (old, new):
+            return False  # a symlink has none
+        return bool(old != new)
+
+
+class PackageChange(Struct, frozen=True):
+    """A package that is new, gone, or of another version; None is where it is not."""
+
+    old: Package | None
+    new: Package | None
+
+    @property
+    def package(self) -> Package:
+        """The newer of the two."""
+        found = self.new or self.old
+        assert found is not None
+        return found
+
+
+class Group(Struct, frozen=True):
+    """Packages of one source that changed alike: `old` and `new` are versions.
+
+    `grows` is installed bytes as the package databases tell them, or None.
+    """
+
+    source: str
+    old: str | None
+    new: str | None
+    changes: tuple[PackageChange, ...]
+    grows: int | None
+
+
+class Packages(Struct, frozen=True):
+    """How the package databases differ; `problem` says why that is not known."""
+
+    changed: tuple[Group, ...] = ()
+    added: tuple[Group, ...] = ()
+    removed: tuple[Group, ...] = ()
+    problem: str | None = None
+
+
+class Kernel(Struct, frozen=True):
+    """The versions of the kernel packages that are on one side only, sorted."""
+
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+class Directory(Struct, frozen=True):
+    """A place with many changes; bookkeeping is not counted."""
+
+    path: bytes
+    changes: int
+    grows: int | None
+
+
+class Counts(Struct, frozen=True):
+    """Of the paths that differ, each counted once but in `metadata` and `bookkeeping`.
+
+    `metadata`: paths that stay, with another mode, owner, attribute or link.
+    `bookkeeping`: of `total`, what package managers and osupdate note for themselves.
+    """
+
+    added: int
+    removed: int
+    modified: int
+    metadata: int
+    bookkeeping: int
+
+    @property
+    def total(self) -> int:
+        """Paths that come, go or have other content."""
+        return self.added + self.removed + self.modified
+
+
+class Report(Struct, frozen=True):
+    """Everything that differs. `old` None: nothing was here before.
+
+    `paths` are what was asked about; empty is everything, and only then packages are
+    compared. `download` and `grows` are bytes, None while not known.
+    """
+
+    old: Side | None
+    new: Side
+    paths: tuple[bytes, ...]
+    packages: Packages
+    kernel: Kernel | None
+    files: tuple[FileChange, ...]
+    counts: Counts
+    directories: tuple[Directory, ...]
+    download: int | None
+    grows: int | None
+
+    @property
+    def config(self) -> tuple[FileChange, ...]:
+        """What differs below /etc in content, without bookkeeping."""
+        return tuple(
+            change
+            for change in self.files
+            if change.path.startswith(b"etc/")
+            and change.kind is not Kind.METADATA
+            and not change.bookkeeping
+        )
+
+
+def is_empty(report: Report) -> bool:
+    """Whether nothing differs."""
+    packages = report.packages
+    return not (report.files or packages.changed or packages.added or packages.removed)
