@@ -1,0 +1,152 @@
+"""The command as a process: what it prints, where, with which exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCHEMAS = ROOT / "docs/json"
+CHANGING = ["apply", "check", "hold", "unhold", "pin", "gc"]
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A directory that stands for /."""
+    root = tmp_path / "machine"
+    (root / "etc/osupdate").mkdir(parents=True)
+    return root
+
+
+def osupdate(*argv, **kw):
+    kw.setdefault("stdin", subprocess.DEVNULL)
+    kw.setdefault("stdout", subprocess.PIPE)
+    return subprocess.run(
+        [sys.executable, "-m", "updater", *map(str, argv)],
+        check=False,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        **kw,
+    )
+
+
+def everything_below(root):
+    return {
+        (path.relative_to(root), path.lstat().st_mtime_ns, path.lstat().st_ino)
+        for path in root.rglob("*")
+    }
+
+
+def test_help_is_on_stdout_and_names_the_commands():
+    done = osupdate("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "    apply " in done.stdout
+    assert osupdate("apply", "--help").stdout.startswith("usage: osupdate apply")
+
+
+def test_a_wrong_option_is_one_sentence_on_stderr():
+    done = osupdate("apply", "--now")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "osupdate: usage: unrecognized arguments: --now\n"
+        "  See: osupdate --help  (exit 2)\n"
+    )
+
+
+@pytest.mark.parametrize("verb", CHANGING)
+@pytest.mark.parametrize(
+    "text",
+    ["[remote]\nurll = 1\n", "[deploy]\nkeep = 0\n", "[remote\n", "[zoo]\nkey = 1\n"],
+)
+def test_a_wrong_configuration_is_refused_and_nothing_changes(machine, verb, text):
+    path = machine / "etc/osupdate/config.toml"
+    path.write_text(text)
+    before = everything_below(machine)
+    argv = [verb, "1"] if verb == "pin" else [verb]
+    done = osupdate(*argv, "--root", machine, "--yes")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("osupdate: configuration: ")
+    assert f"{path}:" in done.stderr
+    assert everything_below(machine) == before
+
+
+def test_two_mistakes_are_told_at_once(machine):
+    path = machine / "etc/osupdate/config.toml"
+    path.write_text("[remote]\nurll = 1\n[deploy]\nkeep = 0\n")
+    done = osupdate("apply", "--root", machine)
+    assert done.stderr.split("\n")[:3] == [
+        "osupdate: configuration: 2 mistakes:",
+        f"  {path}:2: remote.urll: unknown key; did you mean url?",
+        f"  {path}:4: deploy.keep: expected a whole number from 1 to 1000, got 0",
+    ]
+
+
+def test_with_json_the_error_is_an_object_of_its_schema(machine):
+    (machine / "etc/osupdate/config.toml").write_text("[remote]\nurll = 1\n")
+    done = osupdate("apply", "--json", "--root", machine)
+    assert (done.returncode, done.stderr) == (2, "")
+    value = json.loads(done.stdout)
+    jsonschema.validate(value, json.loads((SCHEMAS / "error-1.json").read_text()))
+    assert value["code"] == "config"
+
+
+@pytest.mark.parametrize("argv", [["status"], ["status", "--json"], ["history"]])
+def test_looking_works_on_an_empty_machine_and_changes_nothing(machine, argv):
+    before = everything_below(machine)
+    done = osupdate(*argv, "--root", machine)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+    assert everything_below(machine) == before
+
+
+def test_looking_does_not_load_what_it_does_not_need(machine):
+    code = (
+        "import sys; from updater.cli import main; "
+        f"code = main(['status', '--root', {str(machine)!r}]); "
+        "heavy = {'pygit2', 'cffi', 'ssl', 'zstandard', 'subprocess'}; "
+        "print(sorted(heavy & set(sys.modules))); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = osupdate("help", "exit-codes", stdout=write)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_output_that_cannot_be_written_is_an_error():
+    with open("/dev/full", "w") as full:
+        done = osupdate("help", "exit-codes", stdout=full)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_without_utf8_gets_ascii(machine):
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    environment["PYTHONIOENCODING"] = "ascii"
+    done = osupdate("config", "--root", machine, env=environment)
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+
+
+def test_the_environment_of_git_and_python_does_not_matter(machine):
+    environment = {**os.environ, "GIT_DIR": "/nonexistent", "PAGER": "false"}
+    done = osupdate("help", "exit-codes", env=environment)
+    assert done.returncode == 0
+    assert "no space" in done.stdout

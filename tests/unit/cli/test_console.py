@@ -1,0 +1,193 @@
+"""Progress, colour and questions."""
+
+import io
+import json
+import sys
+from argparse import Namespace
+
+import pytest
+from support.fake_agent import record
+
+from updater.cli.console import Console, JsonLines, StageLines, progress_text
+from updater.errors import RefusedError
+from updater.model import LocalChange, Preview
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+def preview(**kw):
+    values = {
+        "running": record(),
+        "version": "2026.05.1",
+        "commit": "4be1a90" + "0" * 33,
+        "headline": "OpenSSH fix",
+        "received": 18_400_000,
+        "written_files": 312,
+        "written_bytes": 41_000_000,
+        "kept_files": 36_023,
+        "local_changes": (),
+        "notices": (),
+        "report": "",
+    }
+    return Preview(**{**values, **kw})
+
+
+def console(**kw):
+    return Console(Namespace(**kw))
+
+
+def test_without_a_terminal_a_stage_is_one_line(capsys):
+    lines = StageLines(console())
+    lines.stage(1, 6, "fetch")
+    for count in range(50):
+        lines.progress(count, 50, "bytes")
+    lines.done("18.4 MB in 7s")
+    assert capsys.readouterr().err == (
+        "[1/6] fetch     18.4 MB in 7s" + " " * 41 + "ok\n"
+    )
+
+
+def test_a_failed_stage_says_so(capsys):
+    made = console()
+    made.watcher().stage(2, 6, "verify")
+    made.failed()
+    made.failed()
+    err = capsys.readouterr().err
+    assert err.startswith("[2/6] verify")
+    assert err.endswith("FAILED\n")
+    assert err.count("FAILED") == 1
+
+
+def test_on_a_terminal_the_line_moves_and_ends_clean(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    now = [100.0]
+    lines = StageLines(console(color="never"), clock=lambda: now[0])
+    lines.stage(1, 6, "fetch")
+    now[0] += 2
+    lines.progress(5_000_000, 20_000_000, "bytes")
+    now[0] += 0.05
+    lines.progress(6_000_000, 20_000_000, "bytes")
+    lines.done("20.0 MB")
+    text = terminal.getvalue()
+    assert "\r\033[K[1/6] fetch     5.0 MB of 20.0 MB, 2.5 MB/s, 7s left" in text
+    assert "6.0 MB" not in text
+    assert text.endswith("\r\033[K[1/6] fetch     20.0 MB" + " " * 47 + "ok\n")
+
+
+def test_a_notice_is_printed_even_when_quiet(capsys):
+    lines = StageLines(console(quiet=True))
+    lines.stage(1, 6, "fetch")
+    lines.notice("complete fetch: 3 files were changed here")
+    lines.done("18.4 MB")
+    assert capsys.readouterr().err == "! complete fetch: 3 files were changed here\n"
+
+
+def test_consent_shows_the_preview_before_it_asks(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    shown = preview(
+        report="PACKAGES  2 upgraded\n",
+        local_changes=(LocalChange(b"etc/motd", "modified"),),
+        notices=("submodule vendor skipped",),
+    )
+    assert StageLines(console(color="never")).consent(shown)
+    text = terminal.getvalue()
+    assert text.startswith("PACKAGES  2 upgraded\n\nRELEASE    OpenSSH fix\n")
+    assert "WRITES     312 files (41.0 MB), shares 36,023 with what is here" in text
+    assert "! 1 path differs from the release that runs\n  modified  /etc/motd" in text
+    assert "! submodule vendor skipped" in text
+    assert text.endswith("Apply 2026.05.1? [y/N] ")
+
+
+def test_a_preview_without_a_report_names_the_releases(capsys):
+    assert StageLines(console(yes=True)).consent(preview())
+    first = capsys.readouterr().err.split("\n")[0]
+    assert first == "2026.04.2 -> 2026.05.1 (4be1a90)"
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreed"),
+    [("y\n", True), ("YES\n", True), ("\n", False), ("n\n", False), ("", False)],
+)
+def test_only_yes_is_yes(monkeypatch, answer, agreed):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    assert StageLines(console()).consent(preview()) is agreed
+
+
+def test_without_a_terminal_a_question_is_refused():
+    with pytest.raises(RefusedError, match="no terminal") as caught:
+        StageLines(console()).consent(preview())
+    assert "--yes" in caught.value.hint
+    assert StageLines(console(yes=True)).consent(preview())
+
+
+def test_json_events_have_every_key_and_consent_needs_yes(capsys):
+    lines = JsonLines(console(json=True), clock=lambda: 5.0)
+    lines.stage(1, 6, "fetch")
+    lines.progress(10, None, "bytes")
+    lines.done("18.4 MB")
+    with pytest.raises(RefusedError):
+        lines.consent(preview())
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in events] == [
+        "stage",
+        "progress",
+        "done",
+        "preview",
+    ]
+    assert len({tuple(sorted(event)) for event in events}) == 1
+    assert events[1]["stage"] == "fetch"
+    assert events[3]["preview"]["kept_files"] == 36_023
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        ((0, None, "bytes", 0.0), "0 B"),
+        ((5_000_000, None, "bytes", 2.0), "5.0 MB, 2.5 MB/s"),
+        ((5_000_000, 20_000_000, "bytes", 2.0), "5.0 MB of 20.0 MB, 2.5 MB/s, 7s left"),
+        ((300, 1200, "objects", 1.0), "300 objects of 1,200 objects, 4s left"),
+        ((1, 1, "files", 1.0), "1 file of 1 file"),
+    ],
+)
+def test_progress_tells_amount_speed_and_time(args, text):
+    assert progress_text(*args) == text
+
+
+@pytest.mark.parametrize(
+    ("env", "color", "painted"),
+    [
+        ({}, "auto", True),
+        ({"NO_COLOR": "1"}, "auto", False),
+        ({"TERM": "dumb"}, "auto", False),
+        ({"NO_COLOR": "1"}, "always", True),
+        ({}, "never", False),
+    ],
+)
+def test_colour_follows_option_environment_and_terminal(
+    monkeypatch, env, color, painted
+):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    console(color=color).lines(["PROBLEM: x"], answer=True)
+    assert ("\033[31m" in terminal.getvalue()) is painted
+
+
+def test_without_utf8_the_dot_is_a_star(monkeypatch):
+    terminal = Terminal()
+    terminal.encoding = "ascii"
+    monkeypatch.setattr(sys, "stdout", terminal)
+    console().lines(["● 2026.04.2"])
+    assert terminal.getvalue() == "* 2026.04.2\n"

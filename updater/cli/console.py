@@ -1,0 +1,259 @@
+"""The terminal, or what stands in its place: data on stdout, the rest on stderr."""
+
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from updater.errors import RefusedError
+from updater.model import Preview
+from updater.report import objects, outcomes
+from updater.report.words import duration, plural, safe, size
+
+WIDTH = 72  # columns of a stage line
+_REFRESH = 0.1  # seconds between two drawings of the progress line
+_RED, _GREEN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[1m", "\033[0m"
+_ALARMS = ("PROBLEM", "STALE")
+
+
+class Console:
+    """How this process talks: from the global options, environment and terminal."""
+
+    def __init__(self, args: Namespace) -> None:
+        self.json = bool(getattr(args, "json", False))
+        self.quiet = bool(getattr(args, "quiet", False))
+        self.verbose = bool(getattr(args, "verbose", False))
+        self.yes = bool(getattr(args, "yes", False))
+        self._pager = not getattr(args, "no_pager", False)
+        self._color = getattr(args, "color", "auto")
+        self._watcher: StageLines | None = None
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+
+    def watcher(self) -> "StageLines | JsonLines":
+        """What a long command tells its progress to."""
+        if self.json:
+            return JsonLines(self)
+        self._watcher = StageLines(self)
+        return self._watcher
+
+    def failed(self) -> None:
+        """End the line of a stage that is not done."""
+        if self._watcher is not None:
+            self._watcher.failed()
+
+    def interrupted(self) -> None:
+        """Ctrl-C."""
+        self.failed()
+        self.warn("osupdate: interrupted; what runs is as it was")
+
+    def lines(self, lines: Iterable[str], *, answer: bool = False) -> None:
+        """Print to stdout; the first line is emphasised when it is an answer."""
+        for number, line in enumerate(lines):
+            shown = self._fit(line)
+            if answer and number == 0:
+                color = _RED if line.startswith(_ALARMS) else _BOLD
+                shown = self._paint(shown, color, sys.stdout)
+            print(shown)
+
+    def page(self, lines: Iterable[str]) -> None:
+        """Print to stdout, through a pager when a person looks."""
+        if not (self._pager and sys.stdout.isatty() and sys.stdin.isatty()):
+            self.lines(lines)
+            return
+        import pydoc  # noqa: PLC0415 - only where there is a terminal
+
+        os.environ.setdefault("LESS", "FRX")
+        if chosen := os.environ.get("OSUPDATE_PAGER"):
+            os.environ["MANPAGER"] = chosen
+        pydoc.pager("\n".join(self._fit(line) for line in lines) + "\n")
+
+    def object(self, value: dict[str, Any]) -> None:
+        """Print one JSON object, on one line."""
+        print(msgspec.json.encode(value).decode(), flush=True)
+
+    def warn(self, text: str) -> None:
+        """A message for a person."""
+        print(self._fit(text), file=sys.stderr, flush=True)
+
+    def error(self, word: str, message: str, below: Iterable[str]) -> None:
+        """An error, its further lines indented."""
+        head = self._paint(f"osupdate: {word}:", _RED, sys.stderr)
+        first, *more = message.split("\n")
+        self.warn("\n  ".join([f"{head} {first}", *more, *below]))
+
+    def ok(self, text: str) -> str:
+        """`text` in green, where there is colour on stderr."""
+        return self._paint(text, _GREEN, sys.stderr)
+
+    def alarm(self, text: str) -> str:
+        """`text` in red, where there is colour on stderr."""
+        return self._paint(text, _RED, sys.stderr)
+
+    def ask(self, question: str) -> bool:
+        """Yes or no, from a person at a terminal; anything but yes is no.
+
+        Raises:
+            RefusedError: nobody is there, and --yes was not given.
+        """
+        if self.yes:
+            return True
+        if self.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise RefusedError(
+                "this needs a yes, and there is no terminal to ask at",
+                hint="Give it on the command line: --yes",
+            )
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def _paint(self, text: str, color: str, stream: Any) -> str:  # noqa: ANN401
+        never = self._color == "never" or self.json
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        auto = stream.isatty() and not plain
+        wanted = not never and (self._color == "always" or auto)
+        return f"{color}{text}{_PLAIN}" if wanted else text
+
+    def _fit(self, line: str) -> str:
+        encoding = (sys.stdout.encoding or "ascii").lower()
+        return line if encoding.startswith("utf") else line.replace("●", "*")
+
+
+class StageLines:
+    """Stages for people: one line each; on a terminal the last one moves."""
+
+    def __init__(
+        self, console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._clock = clock
+        self._head = ""
+        self._began = self._drawn = 0.0
+        self._moves = sys.stderr.isatty() and not console.quiet
+
+    def stage(self, number: int, of: int, name: str) -> None:
+        """A stage begins."""
+        self._head = f"[{number}/{of}] {name:<9}"
+        self._began = self._clock()
+        self._drawn = 0.0
+        self._draw("")
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        """How far it is; drawn at most ten times a second."""
+        now = self._clock()
+        if not self._moves or now - self._drawn < _REFRESH:
+            return
+        self._drawn = now
+        self._draw(progress_text(done, total, unit, now - self._began))
+
+    def done(self, text: str) -> None:
+        """The stage ended well."""
+        self._end(text, self._console.ok("ok"), len("ok"))
+
+    def failed(self) -> None:
+        """The stage that is under way did not end well."""
+        if self._head:
+            self._end("", self._console.alarm("FAILED"), len("FAILED"))
+
+    def notice(self, text: str) -> None:
+        """Printed also with --quiet."""
+        self._clear()
+        self._console.warn(f"! {text}")
+        self._draw("")
+
+    def consent(self, preview: Preview) -> bool:
+        """Print the preview, then ask."""
+        self._clear()
+        if not self._console.quiet or not self._console.yes:
+            self._console.warn("\n".join(outcomes.preview(preview)))
+        agreed = self._console.ask(f"Apply {safe(preview.version)}?")
+        self._draw("")
+        return agreed
+
+    def _end(self, text: str, word: str, length: int) -> None:
+        self._clear()
+        if not self._console.quiet:
+            line = f"{self._head} {text}"
+            gap = " " * max(2, WIDTH - len(line) - length)
+            self._console.warn(f"{line}{gap}{word}")
+        self._head = ""
+
+    def _clear(self) -> None:
+        if self._moves and self._head:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def _draw(self, text: str) -> None:
+        if self._moves and self._head:
+            columns = _columns() - 1
+            line = f"{self._head} {text}"[:columns]
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+class JsonLines:
+    """Stages for programs: one `osupdate.event/1` a line on stdout."""
+
+    def __init__(
+        self, console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._clock = clock
+        self._start = clock()
+        self._stage: dict[str, Any] = {}
+        self._drawn = 0.0
+
+    def stage(self, number: int, of: int, name: str) -> None:
+        """A stage begins."""
+        self._stage = {"stage": name, "n": number, "of": of}
+        self._emit("stage")
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        """How far it is; at most one line a second."""
+        now = self._clock()
+        if now - self._drawn >= 1:
+            self._drawn = now
+            self._emit("progress", done=done, total=total, unit=unit)
+
+    def done(self, text: str) -> None:
+        """The stage ended well."""
+        self._emit("done", text=text)
+
+    def notice(self, text: str) -> None:
+        """Something that must be read."""
+        self._emit("notice", text=text)
+
+    def consent(self, preview: Preview) -> bool:
+        """Emit the preview; only --yes is a yes."""
+        self._emit("preview", preview=objects.preview(preview))
+        return self._console.ask("")
+
+    def elapsed(self) -> float:
+        """Seconds since the command began."""
+        return self._clock() - self._start
+
+    def _emit(self, kind: str, **values: Any) -> None:  # noqa: ANN401
+        self._console.object(
+            objects.event(kind, self.elapsed(), **self._stage, **values)
+        )
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def progress_text(done: int, total: int | None, unit: str, seconds: float) -> str:
+    """`12.1 MB of 18.4 MB, 2.6 MB/s, 3s left`."""
+    show = size if unit == "bytes" else (lambda n: plural(n, unit.removesuffix("s")))
+    parts = [f"{show(done)} of {show(total)}" if total else show(done)]
+    if seconds > 0.5 and done:
+        if unit == "bytes":
+            parts.append(f"{size(int(done / seconds))}/s")
+        if total and done < total:
+            parts.append(f"{duration(int((total - done) * seconds / done) + 1)} left")
+    return ", ".join(parts)

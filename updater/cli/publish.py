@@ -1,0 +1,185 @@
+"""The verb for those who make releases: publish."""
+
+import os
+import time
+from argparse import Namespace
+from datetime import UTC, datetime
+from typing import Any
+
+from updater.errors import HostError, UsageError
+from updater.report.words import plural, size
+
+_CACHE = "/var/cache"
+_RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
+
+_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--repo", {"metavar": "URL|DIR", "required": True, "help": "the repository"}),
+    ("--product", {"required": True, "help": "what the releases are of"}),
+    ("--version", {"required": True, "help": "what people call this one"}),
+    (
+        "--number",
+        {"type": int, "help": "decides the order (default: the last, plus 1)"},
+    ),
+    ("--arch", {"help": "default: what most of its packages are built for"}),
+    ("--notes", {"metavar": "FILE", "help": "release notes; the headline comes first"}),
+    ("--key", {"metavar": "FILE", "help": "SSH key that signs the release tag"}),
+    ("--source", {"metavar": "URL", "default": "", "help": "where its recipe lies"}),
+    ("--created", {"metavar": "TIME", "help": "default: SOURCE_DATE_EPOCH, else now"}),
+    ("--security-floor", {"type": int, "metavar": "N", "help": "refuse older than N"}),
+)
+_LISTS: tuple[tuple[str, str, str], ...] = (
+    ("--exclude", "PATTERN", "leave these paths out too"),
+    ("--include", "PATTERN", "keep these although they are left out by default"),
+    ("--allow-secret", "PATH", "publish this secret; every machine will share it"),
+    ("--allow-id-change", "NAME", "let this user or group have another number"),
+)
+
+
+def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
+    """Put the verb into the parser."""
+    from updater.publish.excludes import DEFAULT_EXCLUDES  # noqa: PLC0415 - its help
+
+    width = max(len(pattern) for pattern, _ in DEFAULT_EXCLUDES)
+    rows = [f"  {pattern:<{width}}  {why}" for pattern, why in DEFAULT_EXCLUDES]
+    parser = subparsers.add_parser(
+        "publish",
+        help="make a release of a root filesystem",
+        description="Make one signed release commit of a directory, or of a tar archive"
+        "\n(plain, gz, bz2, xz, zst; - is stdin), and push it.",
+        epilog="left out by default:\n" + "\n".join(rows) + "\n\nexample:\n"
+        "  osupdate publish ./rootfs --repo /srv/acme.git --product acme-gw \\\n"
+        "      --version 2026.05.1 --notes notes.md --key release.key",
+    )
+    parser.add_argument("rootfs", metavar="ROOTFS", help="directory, tar file, or -")
+    for name, options in _OPTIONS:
+        parser.add_argument(name, **options)
+    for name, metavar, text in _LISTS:
+        parser.add_argument(
+            name, metavar=metavar, action="append", default=[], help=text
+        )
+    parser.add_argument(
+        "--no-default-excludes", action="store_true", help="leave nothing out"
+    )
+    parser.add_argument(
+        "--unsigned",
+        action="store_true",
+        help="publish without --key; no machine in mode signed or tag will take it",
+    )
+    parser.set_defaults(func=run)
+
+
+def run(args: Namespace) -> int:
+    """`osupdate publish`."""
+    from updater.publish import outcome  # noqa: PLC0415 - loads libgit2
+    from updater.publish.release import publish  # noqa: PLC0415
+
+    began = time.monotonic()
+    progress = _Progress(args)
+    published = publish(
+        _request(args),
+        stdin=open(0, "rb", closefd=False) if args.rootfs == "-" else None,  # noqa: SIM115
+        progress=progress.report,
+    )
+    progress.end()
+    took = time.monotonic() - began
+    for notice in published.notices:
+        args.console.warn(f"! {notice}")
+    if args.console.json:
+        args.console.object(outcome.to_json(published, took))
+    else:
+        args.console.lines(published.text.split("\n"), answer=True)
+        args.console.lines([f"It took {took:.1f} s."])
+    return 0
+
+
+def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
+    from updater.publish.request import PublishRequest  # noqa: PLC0415 - loads libgit2
+
+    return PublishRequest(
+        rootfs=args.rootfs,
+        repo=args.repo,
+        product=args.product,
+        version=args.version,
+        cache=_cache(),
+        created=_created(args.created),
+        machine=os.uname().machine,
+        number=args.number,
+        arch=args.arch,
+        notes=_notes(args.notes),
+        key=args.key,
+        agent=os.environ.get("SSH_AUTH_SOCK"),
+        unsigned=args.unsigned,
+        source=args.source,
+        security_floor=args.security_floor,
+        excludes=tuple(args.exclude),
+        includes=tuple(args.include),
+        default_excludes=not args.no_default_excludes,
+        allow_secrets=tuple(args.allow_secret),
+        allow_id_changes=tuple(args.allow_id_change),
+    )
+
+
+def _cache() -> str:
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    base = _CACHE if os.geteuid() == 0 else home
+    return os.path.join(base, "osupdate", "publish")
+
+
+def _created(text: str | None) -> int:
+    if text is None:
+        text = os.environ.get("SOURCE_DATE_EPOCH")
+    if text is None:
+        return int(time.time())  # noqa: TID251 - publishing has no agent to read it
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return int(datetime.strptime(text, _RFC3339).replace(tzinfo=UTC).timestamp())
+    except ValueError as error:
+        raise UsageError(
+            f'the time "{text}" is neither like 2026-05-16T14:02:11Z nor seconds since '
+            "1970"
+        ) from error
+
+
+def _notes(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise HostError(f"cannot read the notes {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the notes {path} are not UTF-8") from error
+
+
+class _Progress:
+    """Stage lines on stderr; none for programs."""
+
+    _NAMES = {"hash": (1, "files"), "send": (2, "objects")}  # noqa: RUF012 - a constant
+
+    def __init__(self, args: Namespace) -> None:
+        self._watcher = None if args.console.json else args.console.watcher()
+        self._stages = 2 if "://" in args.repo else 1
+        self._now: str | None = None
+        self._text = ""
+
+    def report(self, what: str, done: int, of: int, count: int) -> None:
+        """How far one stage is."""
+        if self._watcher is None:
+            return
+        number, unit = self._NAMES[what]
+        if what != self._now:
+            self.end()
+            self._watcher.stage(number, self._stages, what)
+            self._now = what
+        self._text = plural(of, unit.removesuffix("s"))
+        if count:
+            self._text += f", {size(count)}"
+        self._watcher.progress(done, of, unit)
+
+    def end(self) -> None:
+        """The stage that was under way ended well."""
+        if self._watcher is not None and self._now is not None:
+            self._watcher.done(self._text)
+            self._now = None

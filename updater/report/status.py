@@ -1,0 +1,204 @@
+"""`status` for people: the answer first, then the deployments, then the reasons."""
+
+from enum import StrEnum
+
+from updater.core.machine import is_held
+from updater.core.text import plural, safe
+from updater.core.times import ago, minute, short
+from updater.model import Offer, Phase, Record, Status, TrustMode
+
+STALE_AFTER = 2 * 86400  # seconds without a good check, after which "newest" is a guess
+DOT = "●"
+
+
+class Condition(StrEnum):
+    """How things stand, in a word."""
+
+    EMPTY = "empty"
+    UNKNOWN = "unknown"
+    FAILING = "failing"
+    STALE = "stale"
+    CURRENT = "current"
+    AVAILABLE = "available"
+    HELD = "held"
+    STAGED = "staged"
+    ARMED = "armed"
+    REBOOTING = "rebooting"
+    TRIAL = "trial"
+    REVERTING = "reverting"
+
+
+EXIT_CODES = {
+    Condition.AVAILABLE: 100,
+    Condition.STAGED: 101,
+    Condition.ARMED: 101,
+    Condition.REBOOTING: 101,
+    Condition.HELD: 102,
+    Condition.UNKNOWN: 4,
+    Condition.FAILING: 4,
+    Condition.STALE: 4,
+}
+"""Of `status --exit-code`; every other condition is 0. Not knowing is not fine."""
+
+
+def condition(status: Status) -> Condition:
+    """How things stand: a transition before an offer, doubt before calm."""
+    if status.running is None:
+        return Condition.EMPTY
+    if status.state.phase is not Phase.IDLE:
+        return Condition(status.state.phase.value)
+    last = status.state.last_check
+    if last is None:
+        return Condition.UNKNOWN
+    if last.error is not None:
+        return Condition.FAILING
+    if status.available is not None:
+        held = status.state.paused is not None or is_held(
+            status.state, status.available.commit
+        )
+        return Condition.HELD if held else Condition.AVAILABLE
+    if status.now - (status.state.last_success_at or 0) > STALE_AFTER:
+        return Condition.STALE
+    return Condition.CURRENT
+
+
+def offered(offer: Offer) -> str:
+    """What an offer is called before its content is here."""
+    version = safe(offer.version, 80) if offer.version else "commit"
+    return f"{version} ({offer.commit[:7]})"
+
+
+def summary(status: Status) -> str:
+    """The first line: how things stand."""
+    running = safe(status.running.version) if status.running else ""
+    target = safe(status.target.version) if status.target else "a release"
+    channel = safe(status.channel, 80)
+    checked = _checked(status)
+    offer = offered(status.available) if status.available else ""
+    since = status.state.last_success_at
+    for_how_long = f"for {short(max(0, status.now - since))}" if since else "yet"
+    texts = {
+        Condition.EMPTY: "No release is deployed here yet",
+        Condition.UNKNOWN: f"Not checked yet: cannot tell if {running} is current",
+        Condition.FAILING: f"PROBLEM: no successful check {for_how_long} - "
+        "cannot tell if this is current",
+        Condition.STALE: f"STALE: {running} was the newest in {channel} when last "
+        f"{checked} - cannot tell if it still is",
+        Condition.CURRENT: f"Up to date: {running} is the newest in {channel} "
+        f"({checked})",
+        Condition.AVAILABLE: f"Update available: {offer} in {channel} ({checked})",
+        Condition.HELD: f"On hold: {offer} is available in {channel}, "
+        "and not taken here",
+        Condition.STAGED: f"Update staged: {target} is laid out, {running} runs",
+        Condition.ARMED: f"Update armed: {target} is next, {running} runs",
+        Condition.REBOOTING: f"Rebooting into {target}",
+        Condition.TRIAL: f"On trial: {target} has to prove itself",
+        Condition.REVERTING: f"Going back to {target}",
+    }
+    return texts[condition(status)]
+
+
+def one_line(status: Status) -> str:
+    """For a prompt or motd: `status --short`."""
+    running = safe(status.running.version) if status.running else "nothing deployed"
+    how = condition(status)
+    if how is Condition.AVAILABLE or how is Condition.HELD:
+        assert status.available is not None
+        version = safe(status.available.version or status.available.commit[:7], 80)
+        return f"osupdate: {running} -> {version} {how}"
+    if status.target is not None and how is not Condition.EMPTY:
+        return f"osupdate: {running} -> {safe(status.target.version)} {how}"
+    if how is Condition.CURRENT:
+        return f"osupdate: {running}, up to date ({_checked(status)})"
+    return f"osupdate: {running}, {how}"
+
+
+def text(status: Status) -> list[str]:
+    """The whole page."""
+    lines = [summary(status), ""]
+    deployments = _deployments(status)
+    if deployments:
+        lines += [*deployments, ""]
+    lines += [f"{name:<9} {line}".rstrip() for name, line in _facts(status)]
+    return [*lines, *_next(status)]
+
+
+def _checked(status: Status) -> str:
+    since = status.state.last_success_at
+    return f"checked {ago(since, status.now)}" if since else "never checked"
+
+
+def _deployments(status: Status) -> list[str]:
+    shown: dict[str, tuple[Record, str]] = {}
+    rows = [(status.running, "running"), (status.target, str(status.state.phase))]
+    rows += [(status.previous, "kept for revert")]
+    rows += [(record, "kept") for record in status.kept]
+    for record, role in rows:
+        if record is not None:
+            shown.setdefault(record.id, (record, role))
+    width = max((len(safe(r.version, 80)) for r, _ in shown.values()), default=0)
+    lines = []
+    for record, role in shown.values():
+        mark = DOT if record.id == status.booted else " "
+        trust = "signed" if record.signed else "UNSIGNED"
+        when = (
+            f"staged {minute(record.staged_at)} ({ago(record.staged_at, status.now)})"
+        )
+        lines.append(
+            f"{mark} {safe(record.version, 80):<{width}}  {record.commit[:7]}  "
+            f"{role}, {when}, {trust}"
+        )
+        if record.headline:
+            lines.append(f"  {'':<{width}}           {safe(record.headline, 200)}")
+    return lines
+
+
+def _facts(status: Status) -> list[tuple[str, str]]:
+    state = status.state
+    rows = []
+    last = state.last_check
+    if last is not None and last.error is not None:
+        rows.append(("Last try", f"{minute(last.at)}: {safe(last.error, 400)}"))
+        good = minute(state.last_success_at) if state.last_success_at else "never"
+        rows.append(("Last good", good))
+    where = safe(status.url, 200) if status.url else "nowhere: [remote] url is not set"
+    rows.append(("Channel", f"{safe(status.channel, 80)} of {where}"))
+    if status.mode is TrustMode.UNSIGNED:
+        text = "UNSIGNED: nobody vouches for what this repository says"
+        rows.append(("Trust", text))
+    if state.paused is not None:
+        rows.append(("Held", f"everything ({safe(state.paused, 200)})"))
+    for hold in state.holds:
+        rows.append(("Held", f"{safe(hold.version, 80)} ({safe(hold.reason, 200)})"))
+    if state.pin is not None:
+        rows.append(("Pinned", f"{safe(state.pin, 80)}     see: osupdate pin --off"))
+    if status.unprivileged:
+        rows.append(("Rights", "without root: owners, setuid, capabilities, devices"))
+        rows.append(("", "of a release are not applied"))
+    if status.enter_command:
+        rows.append(("Enter", safe(status.enter_command, 1000)))
+    return rows
+
+
+def _next(status: Status) -> list[str]:
+    match condition(status):
+        case Condition.EMPTY:
+            return ["Begin: osupdate check, then osupdate apply"]
+        case Condition.UNKNOWN | Condition.FAILING | Condition.STALE:
+            return ["Try again: osupdate check"]
+        case Condition.AVAILABLE:
+            return [
+                "See what changes: osupdate apply --dry-run     Take it: osupdate apply"
+            ]
+        case Condition.HELD:
+            return ["Take it all the same: osupdate unhold, then osupdate apply"]
+        case Condition.STAGED | Condition.ARMED:
+            return ["See what changes: osupdate diff     Drop it: osupdate revert"]
+        case _:
+            return []
+
+
+def count_of_changes(count: int) -> str:
+    """`3 paths differ from the release`."""
+    verb = "differs" if count == 1 else "differ"
+    return f"{plural(count, 'path')} {verb} from the release"
