@@ -9,6 +9,7 @@ PYTHON ?= python3
 DESTDIR ?=
 VENV := .venv
 STAMP := $(VENV)/.installed
+TESTS := $(VENV)/.tests
 BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LIB := $(DESTDIR)/usr/lib/osupdate
@@ -26,6 +27,10 @@ all: $(STAMP)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -e '.[publish]'
+	touch $@
+
+$(TESTS): $(STAMP)
 	$(PIP) install -e '.[publish,test]'
 	touch $@
 
@@ -38,10 +43,10 @@ demo: $(STAMP)
 demo-debian: packages $(STAMP)
 	PATH="$(BIN):$$PATH" fixtures/demo-debian.sh
 
-check: packages $(STAMP)
+check: packages $(TESTS)
 	$(BIN)/python -m pytest -m '$(MARKERS)' $(PYTEST)
 
-bench: $(STAMP)
+bench: $(TESTS)
 	tests/install-packages.sh bench
 	$(BIN)/python -m pytest -m bench -s tests/bench $(PYTEST)
 

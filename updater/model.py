@@ -6,7 +6,7 @@ Times are whole seconds since the epoch, UTC.
 """
 
 from enum import StrEnum
-from typing import Literal, NewType
+from typing import Literal, NamedTuple, NewType
 
 from msgspec import Struct
 
@@ -36,6 +36,18 @@ class GitMode(StrEnum):
     SYMLINK = "120000"
 
 
+class RawEntry(NamedTuple):
+    """One entry of one tree object."""
+
+    mode: GitMode
+    name: bytes
+    oid: ObjectId
+
+
+Listing = tuple[list[RawEntry], list[bytes]]
+"""One parsed tree object: its entries, and the names of skipped gitlinks."""
+
+
 class TreeEntry(Struct, frozen=True):
     """A blob or symlink of a release; `path` is relative to the root."""
 
@@ -48,7 +60,7 @@ class Metadata(Struct, frozen=True):
     """What git cannot say about one path (DESIGN 3.2); None means the default.
 
     `type` is set only for what git cannot hold: dir (an empty one), char, block, fifo.
-    `dev` is (major, minor). `hardlink` is the target's path. `xattrs` is sorted by name.
+    `dev` is (major, minor), `hardlink` the target's path. `xattrs` are sorted by name.
     """
 
     type: str | None = None
@@ -152,7 +164,7 @@ class Release(Struct, frozen=True):
     size: int
     headline: str
     entries: tuple[TreeEntry, ...]
-    trees: tuple[ObjectId, ...]
+    trees: dict[ObjectId, Listing]
     metadata: dict[bytes, Metadata]
     notices: tuple[str, ...] = ()
 
@@ -225,7 +237,7 @@ class RemoteSettings(Struct, frozen=True):
 
 
 class TrustSettings(Struct, frozen=True):
-    """`[trust]`: what makes a release this machine's. `product` None is not compared."""
+    """`[trust]`: what makes a release this machine's; `product` None is any."""
 
     mode: TrustMode = TrustMode.SIGNED
     product: str | None = None

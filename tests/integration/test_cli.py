@@ -1,5 +1,6 @@
 """The command as a process: what it prints, where, with which exit code."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from support.factory import make_key, make_rootfs, publish_release
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs/json"
@@ -150,3 +152,124 @@ def test_the_environment_of_git_and_python_does_not_matter(machine):
     done = osupdate("help", "exit-codes", env=environment)
     assert done.returncode == 0
     assert "no space" in done.stdout
+
+
+@pytest.fixture
+def updatable(machine, tmp_path):
+    """A machine with two signed releases to go to, nothing applied yet."""
+    key, line = make_key(tmp_path)
+    repository = tmp_path / "acme.git"
+    for number, version in enumerate(("1.0", "2.0"), 1):
+        rootfs = make_rootfs(
+            tmp_path / version, {"etc/motd": f"{version}\n", "srv": None}
+        )
+        publish_release(repository, rootfs, version, key, number=number)
+    trust = machine / "etc/osupdate/trust"
+    trust.mkdir()
+    (trust / "release").write_text(line)
+    (machine / "etc/osupdate/config.toml").write_text(
+        f'[remote]\nurl = "file://{repository}"\nchannel = "releases"\n'
+        '[trust]\nmode = "tag"\nproduct = "acme-gw"\n'
+    )
+    return machine
+
+
+def motd(machine):
+    return (machine / "osupdate/current/etc/motd").read_text()
+
+
+def test_every_event_and_object_of_an_update_is_of_its_schema(updatable):
+    done = osupdate("apply", "1.0", "--yes", "--json", "--root", updatable)
+    assert done.returncode == 0, done.stdout
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    schema = json.loads((SCHEMAS / "event-1.json").read_text())
+    for event in events:
+        jsonschema.validate(event, schema)
+    assert events[0]["event"] == "stage"
+    assert events[-1]["event"] == "result"
+    assert events[-1]["outcome"] == "switched"
+    assert motd(updatable) == "1.0\n"
+
+    assert osupdate("apply", "--yes", "--root", updatable).returncode == 0
+    assert motd(updatable) == "2.0\n"
+    for argv, name in [
+        (["status"], "status"),
+        (["check"], "check"),
+        (["diff"], "diff"),
+        (["verify"], "verified"),
+        (["history"], "history"),
+        (["hold", "2.0"], "holds"),
+        (["unhold", "2.0"], "holds"),
+        (["pin", "2.0"], "pin"),
+        (["pin", "--off"], "pin"),
+        (["gc", "--dry-run"], "collected"),
+        (["doctor"], "doctor"),
+        (["revert"], "reverted"),
+        (["config"], "config"),
+    ]:
+        done = osupdate(*argv, "--json", "--root", updatable)
+        assert done.returncode == 0, (argv, done.stdout, done.stderr)
+        value = json.loads(done.stdout)
+        assert value["schema"] == f"osupdate.{name}/1"
+        jsonschema.validate(value, json.loads((SCHEMAS / f"{name}-1.json").read_text()))
+    assert motd(updatable) == "1.0\n"
+
+
+def test_exit_codes_follow_the_situation(updatable):
+    def codes(*argv):
+        return osupdate(*argv, "--exit-code", "--root", updatable).returncode
+
+    osupdate("apply", "1.0", "--yes", "--root", updatable)
+    assert codes("check") == 100
+    assert codes("status") == 100
+    assert codes("verify") == 0
+    osupdate("hold", "2.0", "--root", updatable)
+    assert codes("status") == 102
+    osupdate("unhold", "2.0", "--root", updatable)
+    assert osupdate("apply", "--no-arm", "--yes", "--root", updatable).returncode == 0
+    assert codes("status") == 101
+    assert motd(updatable) == "1.0\n"
+    assert osupdate("apply", "--yes", "--root", updatable).returncode == 0
+    assert codes("check") == 0
+    assert codes("status") == 0
+    assert codes("diff") == 1
+    (updatable / "osupdate/current/etc/motd").write_text("mine\n")
+    assert codes("verify") == 1
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_applied(updatable):
+    done = osupdate("apply", "--root", updatable)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "osupdate: refused: this needs a yes" in done.stderr
+    assert not (updatable / "osupdate/current").exists()
+    assert list((updatable / "osupdate/deployments").iterdir()) == []
+    assert osupdate("status", "--root", updatable).stdout.startswith("No release is")
+
+
+def test_the_second_one_is_told_who_is_at_work(updatable):
+    lock = updatable / "var/lib/osupdate/lock"
+    osupdate("gc", "--root", updatable)
+    with lock.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write('{"command":"apply","pid":4242,"uid":0,"since":1778940131}\n')
+        file.flush()
+        done = osupdate("apply", "--yes", "--root", updatable)
+        assert done.returncode == 5
+        assert (
+            "another osupdate is at work: apply, process 4242 of root, "
+            "since 2026-05-16 14:02 UTC" in done.stderr
+        )
+        assert osupdate("status", "--root", updatable).returncode == 0
+    assert osupdate("apply", "--yes", "--root", updatable).returncode == 0
+
+
+def test_broken_state_stops_changes_and_is_kept(updatable):
+    osupdate("apply", "1.0", "--yes", "--root", updatable)
+    state = updatable / "var/lib/osupdate/state.json"
+    state.write_text("{")
+    done = osupdate("apply", "--yes", "--root", updatable)
+    assert done.returncode == 1
+    assert f"{state} is broken" in done.stderr
+    assert "deployments on disk are untouched" in done.stderr
+    assert state.read_text() == "{"
+    assert motd(updatable) == "1.0\n"

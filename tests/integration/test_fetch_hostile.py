@@ -382,6 +382,7 @@ def test_the_child_dies_with_a_killed_parent(tmp_path, repository):
     offer = client.check()
     client.fetch(offer)
     assert [path.name for path in client.incoming.iterdir()] == [offer.commit]
+    assert homes(process.pid) == set()
 
 
 def select_readable(fd, seconds):

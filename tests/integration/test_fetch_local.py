@@ -18,7 +18,6 @@ def repository(tmp_path):
     return made
 
 
-
 def refused(tmp_path, path, error, match, call="check"):
     client = Client(tmp_path, str(path))
     with pytest.raises(error, match=match):
@@ -94,7 +93,7 @@ def test_packed_refs_and_work_trees_are_read(tmp_path, repository):
 def test_config_and_hooks_of_the_repository_are_not_run(tmp_path, repository):
     mark = tmp_path / "ran"
     with (repository.path / "config").open("a") as config:
-        config.write(f"[core]\n\tfsmonitor = touch {mark}\n\tsshCommand = touch {mark}\n")
+        config.write(f"[core]\n\tfsmonitor = touch {mark}\n")
         config.write(f"[uploadpack]\n\tpackObjectsHook = touch {mark}\n")
         config.write("[include]\n\tpath = /dev/zero\n")
     client = Client(tmp_path, str(repository.path))

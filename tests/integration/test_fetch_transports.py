@@ -149,6 +149,19 @@ def test_an_update_sends_little_when_the_older_release_is_here(tmp_path, reposit
     assert client.said == []
 
 
+@pytest.mark.parametrize("transport", ["http", "file"])
+def test_nothing_is_downloaded_when_everything_is_here(tmp_path, transport):
+    made = Repository(tmp_path)
+    commit = made.commit({"a": "1"}, "1", annotated=False)
+    sources = ObjectSources((commit,), (str(made.path / "objects"),))
+    with HttpServer(made.root) as server:
+        url = f"{server.base}/os.git" if transport == "http" else str(made.path)
+        client = Client(tmp_path, url)
+        candidate = client.fetch(client.check(), sources)
+    assert candidate.objects is None or ids(candidate.objects) == set()
+    assert client.said == []
+
+
 def test_deltas_against_objects_that_are_not_here_lead_to_a_complete_fetch(tmp_path):
     """The commit is a have, but its blob is in none of the places: a damaged store."""
     made = Repository(tmp_path)
@@ -192,7 +205,9 @@ def test_deltas_are_resolved_from_the_files_of_a_deployment(tmp_path):
     (tmp_path / "private").chmod(0o700)
     (deployment / "usr/a").write_text(text)
     facts = (deployment / "usr/a").stat()
-    stat = Stat(facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, 0, 0, 0)
+    stat = Stat(
+        facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, 0, 0, 0
+    )
     row = Row(bytes.fromhex(blob), bytes(32), stat)
     stored = tmp_path / "index"
     stored.write_bytes(Index(facts.st_dev, {b"usr/a": row}).to_bytes())

@@ -70,8 +70,8 @@ def content_ids(repository, commit):
     )
 
 
-def homes():
+def homes(pid=None):
     """Private directories of children that were not cleaned up."""
     where = "/run" if os.access("/run", os.W_OK) else "/tmp"
-    mine = f"osupdate-fetch-{os.getpid()}-"
+    mine = f"osupdate-fetch-{pid or os.getpid()}-"
     return {name for name in os.listdir(where) if name.startswith(mine)}

@@ -25,8 +25,8 @@ class Blobs(dict):
 def take(files, metadata=None, *, name="", version="1", commit="a" * 40, **kw):
     """A snapshot of `files`: path -> text or bytes, (content, mode), or Symlink.
 
-    Keywords: created, blobs (a `Blobs` to fill and read), sizes (of blobs, instead of
-    the true ones).
+    Keywords: created, blobs (a `Blobs` to fill and read), and instead of the true ones:
+    sizes (of blobs), read (gives a blob).
     """
     blobs = kw.get("blobs", Blobs())
     entries = []
@@ -50,7 +50,7 @@ def take(files, metadata=None, *, name="", version="1", commit="a" * 40, **kw):
         kw.get("created", CREATED),
         sorted(entries, key=lambda entry: entry.path),
         metadata or {},
-        blobs.read,
+        kw.get("read", blobs.read),
         kw.get("sizes", sizes),
     )
 

@@ -98,7 +98,7 @@ def _source(
         remote,
         room.mode,
         name,
-        allow_plain=True,
+        allow_plain=room.allow_plain,
         sleep=room.sleep,
         secrets_dir=room.secrets,
     )
@@ -109,7 +109,7 @@ def _source(
         room.layout.incoming,
         FetchLimits(),
         lambda step: room.watcher.progress(step.received, None, "bytes"),
-        allow_plain=True,
+        allow_plain=room.allow_plain,
         announce=room.watcher.notice,
         sleep=room.sleep,
         secrets_dir=room.secrets,
@@ -287,7 +287,7 @@ def _tidy(room: Room, state: State, *, force: bool) -> None:
 def _kept(room: Room, record: Record, objects: Objects) -> Kept:
     laid = look.lay_open(record.commit, objects)
     blobs = own_blobs(laid.entries, laid.metadata, room.persistent)
-    return Kept(record.commit, record.tag, record.version, laid.trees, blobs)
+    return Kept(record.commit, record.tag, record.version, tuple(laid.trees), blobs)
 
 
 def doctor(room: Room) -> list[Finding]:

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from updater.agent import look
-from updater.agent.obtain import RESERVE, sizes_of
-from updater.agent.room import Room, Surveyed, deployment_id
+from updater.agent.obtain import RESERVE
+from updater.agent.room import Room, Surveyed, deployment_id, sizes_of
 from updater.core import machine
-from updater.core.index import follow_links
+from updater.core.index import Index, follow_links
 from updater.core.plan import Base, Plan, make_plan
 from updater.core.text import plural, safe, size
-from updater.errors import NoSpaceError
-from updater.model import Candidate, Phase, Record, Release, State
+from updater.errors import HostError, NoSpaceError
+from updater.model import Candidate, DeploymentId, Phase, Record, Release, State
 from updater.steps.stage import Place, stage
 from updater.system import checkout, fs
-from updater.system.git.keeper import Keeper
-from updater.system.git.objects import DeploymentBlobs, Objects, open_objects
+from updater.system.git.objects import Objects
 
 _BLOCK = 4096  # bytes that a small file takes on disk
 
@@ -87,12 +86,42 @@ def lay_out(
         UntrustedError, HostError, NoSpaceError: what was there is as it was.
     """
     room.watcher.stage(5, room.stages, "stage")
-    name = deployment_id(
-        release.number, release.commit, [*os.listdir(room.layout.deployments)]
-    )
+    taken = os.listdir(room.layout.deployments)
+    name = deployment_id(release.number, release.commit, taken)
     room.tell("stage", f"laying out {safe(release.version)}", deployment=name)
-    base = surveyed[-1] if surveyed and plan.keeps else None
-    place = Place(
+    place = _place(room, name, surveyed[-1] if surveyed and plan.keeps else None)
+
+    def objects() -> Objects:
+        return look.open_kept(room, surveyed, candidate.objects)
+
+    _, index = stage(plan, release, name, place, objects, room.count_files)
+    if not place.clones:
+        _follow(room, state, index)
+    record = _record(room, name, release)
+    deployments = (*state.deployments, record)
+    state = replace(state, deployments=deployments, origin=room.booted())
+    state = room.save(machine.move(state, Phase.STAGED, record.id))
+    room.tell("staged", f"{safe(release.version)} is laid out", deployment=name)
+    room.watcher.done(
+        f"{plural(release.files, 'file')}, {len(plan.writes):,} written "
+        f"({size(plan.written_bytes)}), synced and read back"
+    )
+    return state, record
+
+
+def _follow(room: Room, state: State, fresh: Index) -> None:
+    """Note in the other indexes that link(2) has changed the ctime of shared files."""
+    for record in state.deployments:
+        try:
+            index = room.index_of(record)
+        except HostError:
+            continue  # it is made anew when it is needed
+        if follow_links(index.rows, fresh.rows.values()):
+            fs.write_durably(room.layout.index(record.id), index.to_bytes())
+
+
+def _place(room: Room, name: DeploymentId, base: Surveyed | None) -> Place:
+    return Place(
         deployments=room.layout.deployments,
         index_path=room.layout.index(name),
         base=base.path if base else None,
@@ -100,27 +129,10 @@ def lay_out(
         clones=bool(base) and checkout.can_clone(room.layout.deployments),
     )
 
-    def objects() -> Objects:
-        stores = [Keeper(room.layout.repository).objects, candidate.objects or ""]
-        fds = [os.open(one.path, os.O_RDONLY | os.O_DIRECTORY) for one in surveyed]
-        sources = [
-            DeploymentBlobs(fd, one.rows) for fd, one in zip(fds, surveyed, strict=True)
-        ]
-        return open_objects(stores, sources)
 
-    deployment, index = stage(
-        plan,
-        release,
-        name,
-        place,
-        objects,
-        room.count_files,
-    )
-    for one in surveyed:
-        if not place.clones and follow_links(one.index.rows, index.rows.values()):
-            fs.write_durably(one.index_path, one.index.to_bytes())
-    record = Record(
-        id=deployment.id,
+def _record(room: Room, name: DeploymentId, release: Release) -> Record:
+    return Record(
+        id=name,
         commit=release.commit,
         version=release.version,
         number=release.number,
@@ -132,13 +144,3 @@ def lay_out(
         signed=release.tree_sha256 is not None,
         security_floor=release.security_floor,
     )
-    state = replace(
-        state, deployments=(*state.deployments, record), origin=room.booted()
-    )
-    state = room.save(machine.move(state, Phase.STAGED, record.id))
-    room.tell("staged", f"{safe(release.version)} is laid out", deployment=name)
-    room.watcher.done(
-        f"{plural(release.files, 'file')}, {len(plan.writes):,} written "
-        f"({size(plan.written_bytes)}), synced and read back"
-    )
-    return state, record

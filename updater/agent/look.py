@@ -1,19 +1,22 @@
 """Looking without touching: what is here, whether it is as it was, how it differs."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from updater.agent.room import Room, Surveyed
+from updater.agent.room import Room, Surveyed, sizes_of
 from updater.core import commits, index, machine, manifest, names, tree
 from updater.core.plan import Base, Plan, make_plan
 from updater.errors import HostError, UsageError
 from updater.model import (
     MANIFEST_PATH,
+    DeploymentId,
     Download,
+    Listing,
     Metadata,
     ObjectId,
+    Offer,
     Record,
     Release,
     State,
@@ -33,19 +36,29 @@ class Laid(Struct, frozen=True):
     """What a commit here holds: its files, trees, and manifest."""
 
     entries: tuple[TreeEntry, ...]
-    trees: tuple[ObjectId, ...]
+    trees: dict[ObjectId, Listing]
     metadata: dict[bytes, Metadata]
 
 
 def survey(room: Room, state: State) -> list[Surveyed]:
-    """Every deployment, looked at by stat; the one that runs is the last.
+    """The deployment to build upon, looked at by stat: the one that runs.
 
-    Raises:
-        HostError.
+    When files of it were changed, the others come before it, because they may have
+    what it lost.
+
+    One that cannot be looked at is passed over: it does not stop an update.
     """
-    booted = room.booted()
-    ordered = sorted(state.deployments, key=lambda record: record.id == booted)
-    return [survey_one(room, record) for record in ordered]
+    ordered = sorted(state.deployments, key=lambda r: r.id == room.booted())
+    found: list[Surveyed] = []
+    for record in reversed(ordered):
+        try:
+            found.insert(0, survey_one(room, record))
+        except HostError as error:
+            room.watcher.notice(f"{error}; {record.id} is not built upon")
+            continue
+        if not found[-1].changes:
+            break
+    return found
 
 
 def survey_one(room: Room, record: Record) -> Surveyed:
@@ -59,6 +72,8 @@ def survey_one(room: Room, record: Record) -> Surveyed:
     try:
         found = room.index_of(record)
     except HostError as error:
+        if not os.path.isdir(path):
+            raise HostError(f"{path} is not on disk any more") from error
         room.watcher.notice(f"{error}; every file of {record.id} is hashed again")
         found = _hash_again(room, record)
     changes, renewed = survey_deployment(path, found)
@@ -98,8 +113,15 @@ def open_kept(
     return open_objects(stores, sources)
 
 
-def lay_open(commit: ObjectId, objects: Objects) -> Laid:
+def lay_open(
+    commit: ObjectId, objects: Objects, known: Mapping[ObjectId, Listing] | None = None
+) -> Laid:
     """Read a kept commit: it was verified when it was stored.
+
+    Args:
+        commit: its id.
+        objects: objects.git, or more.
+        known: trees that were read already.
 
     Raises:
         UntrustedError: F2: damaged since.
@@ -108,8 +130,11 @@ def lay_open(commit: ObjectId, objects: Objects) -> Laid:
     try:
         root = commits.parse(objects.read(commit)[1]).tree
     except KeyError as error:
-        raise HostError(f"the commit {commit} is not here any more") from error
-    flat = tree.flatten(root, objects.read_tree, submodules=True)
+        raise HostError(
+            f"the commit {commit} is not here any more",
+            hint=f"Fetch it again: osupdate apply {commit[:7]} --full",
+        ) from error
+    flat = tree.flatten(root, objects.read_tree, submodules=True, known=known)
     metadata = _manifest(flat.entries, objects)
     return Laid(flat.entries, flat.trees, metadata)
 
@@ -130,9 +155,14 @@ def manifest_of(one: Surveyed, objects: Objects) -> dict[bytes, Metadata]:
 
 
 def release_summary(
-    running: Record | None, release: Release, objects: Objects, received: int
+    running: Record | None,
+    release: Release,
+    objects: Objects,
+    surveyed: Sequence[Surveyed],
+    received: int,
 ) -> str:
     """What changes from what runs to a release that is not staged yet."""
+    sizes = objects.sizes(sizes_of(surveyed))
     new = snapshot.take(
         "",
         release.version,
@@ -141,9 +171,12 @@ def release_summary(
         release.entries,
         release.metadata,
         objects.read_blob,
-        objects.sizes,
+        sizes,
     )
-    old = _snapshot("running", running, objects) if running else None
+    old = None
+    if running and running.commit in objects:
+        laid = lay_open(running.commit, objects, release.trees)
+        old = _snapshot("running", running, laid, objects, sizes)
     return diff_text.summary(compare.compare(old, new, download=received))
 
 
@@ -152,12 +185,26 @@ def summary(
 ) -> str:
     """What changes from one deployment to another."""
     objects = open_kept(room, surveyed)
-    old = _snapshot("running", running, objects) if running else None
-    return diff_text.summary(compare.compare(old, _snapshot("", target, objects)))
+    sizes = objects.sizes(sizes_of(surveyed))
+    if target.commit not in objects:
+        return f"What changes is not known: the commit {target.commit} is not here"
+    new = lay_open(target.commit, objects)
+    old = None
+    if running and running.commit in objects:
+        laid = lay_open(running.commit, objects, new.trees)
+        old = _snapshot("running", running, laid, objects, sizes)
+    return diff_text.summary(
+        compare.compare(old, _snapshot("", target, new, objects, sizes))
+    )
 
 
-def _snapshot(role: str, record: Record, objects: Objects) -> Snapshot:
-    laid = lay_open(record.commit, objects)
+def _snapshot(
+    role: str,
+    record: Record,
+    laid: Laid,
+    objects: Objects,
+    sizes: Mapping[ObjectId, int],
+) -> Snapshot:
     return snapshot.take(
         role,
         record.version,
@@ -166,7 +213,7 @@ def _snapshot(role: str, record: Record, objects: Objects) -> Snapshot:
         laid.entries,
         laid.metadata,
         objects.read_blob,
-        objects.sizes,
+        sizes,
     )
 
 
@@ -183,30 +230,50 @@ def diff(
         UsageError: one of them is not, or there is only one.
     """
     old, new = _pair(state, room.running(state), left, right, room)
-    surveyed = survey(room, state)
+    surveyed = _indexed(room, state)
+    download = room.layout.download(new) if isinstance(new, Download) else None
+    objects = open_kept(room, surveyed, download)
+    sizes = objects.sizes(sizes_of(surveyed))
+    commit = new.offer.commit if isinstance(new, Download) else new.commit
+    laid = lay_open(commit, objects)
     if isinstance(new, Download):
-        objects = open_kept(room, surveyed, room.layout.download(new))
-        fresh = _download_snapshot(new, objects)
+        record = _as_record(new.offer, objects)
+        fresh = _snapshot("available", record, laid, objects, sizes)
     else:
-        objects = open_kept(room, surveyed)
-        fresh = _snapshot(_role(room, state, new), new, objects)
-    before = _snapshot(_role(room, state, old), old, objects) if old else None
+        fresh = _snapshot(_role(room, state, new), new, laid, objects, sizes)
+    before = None
+    if old:
+        held = lay_open(old.commit, objects, laid.trees)
+        before = _snapshot(_role(room, state, old), old, held, objects, sizes)
     return compare.compare(before, fresh, paths=paths)
 
 
-def _download_snapshot(download: Download, objects: Objects) -> Snapshot:
-    offer = download.offer
-    laid = lay_open(offer.commit, objects)
+def _indexed(room: Room, state: State) -> list[Surveyed]:
+    """The deployments by their indexes alone: a report does not need more."""
+    found = []
+    for record in state.deployments:
+        path = room.layout.deployment(record.id)
+        try:
+            index = room.index_of(record)
+        except HostError:
+            continue
+        found.append(Surveyed(record, path, room.layout.index(record.id), index, ()))
+    return found
+
+
+def _as_record(offer: Offer, objects: Objects) -> Record:
     commit = commits.parse(objects.read(offer.commit)[1])
-    return snapshot.take(
-        "available",
-        offer.version or offer.commit[:7],
-        offer.commit,
-        commit.committed,
-        laid.entries,
-        laid.metadata,
-        objects.read_blob,
-        objects.sizes,
+    return Record(
+        id=DeploymentId(""),
+        commit=offer.commit,
+        version=offer.version or offer.commit[:7],
+        number=0,
+        tag=offer.tag,
+        created=commit.committed,
+        staged_at=0,
+        size=0,
+        headline=commit.headline,
+        signed=False,
     )
 
 
@@ -226,7 +293,7 @@ def _pair(
         before = machine.find(state, state.previous) or machine.previous(state, booted)
         if running is None or before is None:
             raise UsageError(
-                "there is only one release here, so there is nothing to compare it with",
+                "there is only one release here: nothing to compare it with",
                 hint="To see what the channel offers: osupdate apply --dry-run",
             )
         return before, running
@@ -249,7 +316,7 @@ def _named(room: Room, state: State, wanted: str) -> Record | Download:
     record = names.find_record(state, room.booted(), wanted)
     if record is None and wanted == "available":
         raise UsageError(
-            "what the channel offers is not downloaded yet, so its content is not known",
+            "what the channel offers is not downloaded yet: its content is unknown",
             hint="Download and verify it: osupdate apply --download-only",
         )
     return names.require(record, wanted, state.deployments)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from updater.agent.room import Room, Surveyed, directories
+from updater.agent.room import Room, Surveyed, directories, sizes_of
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
 from updater.errors import NoSpaceError, UntrustedError
@@ -74,7 +74,7 @@ def download(
         room.layout.incoming,
         limits,
         progress,
-        allow_plain=True,
+        allow_plain=room.allow_plain,
         announce=room.watcher.notice,
         sleep=room.sleep,
         secrets_dir=room.secrets,
@@ -101,6 +101,8 @@ def _sources(room: Room, surveyed: Sequence[Surveyed]) -> ObjectSources:
     present = {row.oid for one in surveyed for row in one.rows.values()}
     haves: list[ObjectId] = []
     for one in surveyed:
+        if one.record.commit not in stored:
+            continue
         lost = [
             change.path
             for change in one.changes
@@ -202,27 +204,25 @@ def check_release(
     return release
 
 
-def sizes_of(surveyed: Sequence[Surveyed]) -> dict[ObjectId, int]:
-    """Bytes of the blobs that deployments hold unchanged."""
-    return {
-        ObjectId(row.oid.hex()): row.stat.size
-        for one in surveyed
-        for row in one.rows.values()
-    }
+def make_store(room: Room) -> None:
+    """Have an objects.git that works; one that is broken is made anew, empty."""
+    if Keeper(room.layout.repository).make():
+        text = f"{room.layout.repository} was broken and is made anew"
+        room.tell("repaired", text)
+        room.watcher.notice(text)
 
 
 def keep_objects(room: Room, release: Release, objects: Objects) -> None:
     """Put into objects.git what a verified release needs there."""
-    keeper = Keeper(room.layout.repository)
-    if keeper.make():
-        room.tell("repaired", f"{room.layout.repository} was broken and is made anew")
-    keeper.keep(kept_of(room, release), objects)
+    Keeper(room.layout.repository).keep(kept_of(room, release), objects)
 
 
 def kept_of(room: Room, release: Release) -> Kept:
     """What objects.git stores of a release."""
     blobs = own_blobs(release.entries, release.metadata, room.persistent)
-    return Kept(release.commit, release.tag, release.version, release.trees, blobs)
+    return Kept(
+        release.commit, release.tag, release.version, tuple(release.trees), blobs
+    )
 
 
 def _some(paths: Sequence[bytes]) -> str:

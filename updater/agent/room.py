@@ -94,6 +94,11 @@ class Room:
         return self.settings.trust.mode
 
     @property
+    def allow_plain(self) -> bool:
+        """Whether http and git are good enough: where signatures bind the content."""
+        return self.mode is not TrustMode.UNSIGNED
+
+    @property
     def persistent(self) -> tuple[bytes, ...]:
         """Directories whose files are never shared between deployments."""
         return tuple(
@@ -206,3 +211,12 @@ def deployment_id(number: int, commit: ObjectId, taken: Sequence[str]) -> Deploy
     while f"{number}-{commit[:7]}.{serial}" in taken:
         serial += 1
     return DeploymentId(f"{number}-{commit[:7]}.{serial}")
+
+
+def sizes_of(surveyed: Sequence[Surveyed]) -> dict[ObjectId, int]:
+    """Bytes of the blobs that deployments hold unchanged."""
+    return {
+        ObjectId(row.oid.hex()): row.stat.size
+        for one in surveyed
+        for row in one.rows.values()
+    }

@@ -51,7 +51,9 @@ def check_now(room: Room, state: State) -> Checked:
         return Checked(offer, None, f"{name} is the newest in {safe(offer.channel)}")
     if machine.is_held(state, found.commit):
         return Checked(offer, found, "it is held here")
-    return Checked(offer, found, "it is not what runs here")
+    if running is None:
+        return Checked(offer, found, "nothing is deployed here yet")
+    return Checked(offer, found, f"{safe(running.version)} runs here")
 
 
 def available(state: State, running: Record | None) -> Offer | None:

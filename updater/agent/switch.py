@@ -38,8 +38,10 @@ def to(room: Room, state: State, record: Record) -> Applied:
     checks = plural(verdict.checks, "health check")
     room.watcher.done(f"{name}, {checks} passed")
     before = machine.find(state, origin)
-    was = f" (was {safe(before.version)})" if before else ""
-    return Applied("switched", record, f"Now {name}{was}. Undo: osupdate revert")
+    if before is None:
+        return Applied("switched", record, f"Now {name}, the first release here.")
+    text = f"Now {name} (was {safe(before.version)}). Undo: osupdate revert"
+    return Applied("switched", record, text)
 
 
 def _prove(room: Room, state: State, record: Record) -> Verdict:
@@ -166,8 +168,12 @@ def revert(
         state.phase is Phase.ARMED and state.target != booted
     ):
         return _drop(room, state, reason, hold=hold)
+    going = state.target if state.phase is Phase.REVERTING else None
     state = settle(room, state)
+    booted = room.booted()
     running = machine.find(state, booted)
+    if running and going == booted and (wanted is None or wanted.id == going):
+        return Reverted(running, None, None, f"{safe(running.version)} runs again")
     target = wanted or machine.previous(state, booted)
     if target is None:
         raise HostError(

@@ -18,13 +18,14 @@ from updater.agent.obtain import (
     download,
     facts_of,
     keep_objects,
+    make_store,
     opened,
 )
 from updater.agent.room import Room, Surveyed
 from updater.core import machine, names, policy
 from updater.core.plan import Plan
 from updater.core.text import plural, safe, size
-from updater.errors import UntrustedError
+from updater.errors import RefusedError, UntrustedError
 from updater.model import (
     Applied,
     Candidate,
@@ -59,10 +60,19 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         OsupdateError: what runs is as it was.
     """
     state = switch.settle(room, state)
+    make_store(room)
     kept = _kept_deployment(room, state, request)
     if kept is not None:
         return _use_kept(room, state, kept, request)
-    state, offer = find_offer(room, state, request.wanted)
+    if state.paused is not None and request.wanted is None:
+        raise RefusedError(
+            f"updates are on hold here: {safe(state.paused, 200)}",
+            hint="To take updates again: osupdate unhold",
+        )
+    room.watcher.stage(1, room.stages, "check")
+    state, offer = _offer(room, state, request.wanted)
+    called = f"{safe(offer.version or 'commit', 60)} ({offer.commit[:7]})"
+    room.watcher.done(f"{called} from {safe(offer.channel, 60)}")
     running = room.running(state)
     if running and offer.commit == running.commit and not request.full:
         text = f"Up to date: {safe(running.version)} runs and is what was asked for"
@@ -85,6 +95,15 @@ def _kept_deployment(room: Room, state: State, request: Request) -> Record | Non
     if request.wanted is None or request.full or request.download_only:
         return None
     return names.find_record(state, room.booted(), request.wanted)
+
+
+def _offer(room: Room, state: State, wanted: str | None) -> tuple[State, Offer]:
+    """What the remote says; without the network, the download that is here."""
+    if room.offline and state.download:
+        offer = state.download.offer
+        if wanted in (None, "available", offer.version, offer.commit, offer.tag_name):
+            return state, offer
+    return find_offer(room, state, wanted)
 
 
 def _use_kept(room: Room, state: State, record: Record, request: Request) -> Applied:
@@ -174,7 +193,9 @@ def _preview(
         kept_files=len(plan.keeps),
         local_changes=changes_of(surveyed, running),
         notices=release.notices,
-        report=look.release_summary(running, release, objects, candidate.received),
+        report=look.release_summary(
+            running, release, objects, surveyed, candidate.received
+        ),
     )
 
 

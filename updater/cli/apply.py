@@ -50,7 +50,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
 
 def run_apply(args: Namespace) -> int:
     """`osupdate apply`."""
-    watcher = args.console.watcher()
+    watcher = args.console.events()
     outcome = agent(args, strict=True, watcher=watcher).apply(
         args.release,
         dry_run=args.dry_run,

@@ -25,7 +25,7 @@ class Console:
 
     def __init__(self, args: Namespace) -> None:
         self.json = bool(getattr(args, "json", False))
-        self.quiet = bool(getattr(args, "quiet", False))
+        self.quiet = bool(getattr(args, "quiet", False)) or self.json
         self.verbose = bool(getattr(args, "verbose", False))
         self.yes = bool(getattr(args, "yes", False))
         self._pager = not getattr(args, "no_pager", False)
@@ -35,12 +35,14 @@ class Console:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
 
-    def watcher(self) -> "StageLines | JsonLines":
-        """What a long command tells its progress to."""
-        if self.json:
-            return JsonLines(self)
+    def watcher(self) -> "StageLines":
+        """What a command tells its progress to."""
         self._watcher = StageLines(self)
         return self._watcher
+
+    def events(self) -> "StageLines | JsonLines":
+        """The same for a command whose progress is data with --json."""
+        return JsonLines(self) if self.json else self.watcher()
 
     def failed(self) -> None:
         """End the line of a stage that is not done."""

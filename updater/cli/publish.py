@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from updater.errors import HostError, UsageError
+from updater.publish.defaults import DEFAULT_EXCLUDES
 from updater.report.words import plural, size
 
 _CACHE = "/var/cache"
@@ -37,8 +38,6 @@ _LISTS: tuple[tuple[str, str, str], ...] = (
 
 def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
     """Put the verb into the parser."""
-    from updater.publish.excludes import DEFAULT_EXCLUDES  # noqa: PLC0415 - its help
-
     width = max(len(pattern) for pattern, _ in DEFAULT_EXCLUDES)
     rows = [f"  {pattern:<{width}}  {why}" for pattern, why in DEFAULT_EXCLUDES]
     parser = subparsers.add_parser(

@@ -6,7 +6,7 @@ a kept file costs one link.
 """
 
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -105,9 +105,11 @@ class Base(Struct, frozen=True):
     clones: bool = False
 
 
-def below(path: bytes, directories: Sequence[bytes]) -> bool:
-    """Whether a path is one of these directories or lies in one."""
-    return any(path == top or path.startswith(top + b"/") for top in directories)
+def below(directories: Iterable[bytes]) -> Callable[[bytes], bool]:
+    """Whether a path is one of these directories or lies in one, asked very often."""
+    exact = frozenset(directories)
+    tops = tuple(top + b"/" for top in exact)
+    return lambda path: path.startswith(tops) or path in exact
 
 
 def attributes(
@@ -167,44 +169,30 @@ def make_plan(
         owner: who stages.
     """
     stamp = created * 1_000_000_000
-    own = (*NEVER_SHARED, *never_shared)
-    old_targets = {m.hardlink for m in base.metadata.values() if m.hardlink}
-    new_targets = {m.hardlink for m in metadata.values() if m.hardlink}
+    may_share = _sharing(metadata, base, never_shared)
     keeps: list[Keep] = []
     writes: list[Write] = []
     aliases: list[tuple[bytes, bytes]] = []
     changed: set[bytes] = set()
-    for path, mode, oid in entries_of(entries):
+    for entry in entries:
+        path = entry.path
         meta = metadata.get(path, _DEFAULT)
         row = base.rows.get(path)
-        if meta.hardlink is not None:
-            aliases.append((path, meta.hardlink))
-            if row is None or row.oid.hex() != oid:
-                changed.add(path)
-            continue
-        old = base.metadata.get(path, _DEFAULT)
-        same = row is not None and row.oid.hex() == oid
-        mtime = row.stat.mtime if same and row is not None else stamp
-        look = attributes(meta, mode, mtime, owner)
-        if (
-            same
-            and row is not None
-            and _looks_like(row, look)
-            and old.xattrs == meta.xattrs
-            and _may_share(
-                path,
-                row,
-                old,
-                (path in old_targets) == (path in new_targets),
-                base,
-                own,
-            )
-        ):
-            keeps.append(Keep(path, look))
-            continue
+        same = row is not None and row.oid == bytes.fromhex(entry.oid)
         if not same:
             changed.add(path)
-        writes.append(Write(path, oid, sizes[oid], look))
+        if meta.hardlink is not None:
+            aliases.append((path, meta.hardlink))
+            continue
+        mtime = row.stat.mtime if row is not None and same else stamp
+        look = attributes(meta, entry.mode, mtime, owner)
+        if row is None or not same:
+            writes.append(Write(path, entry.oid, sizes[entry.oid], look))
+            continue
+        if may_share(path, row) and _looks_like(row, look, base.metadata.get(path)):
+            keeps.append(Keep(path, look))
+        else:
+            writes.append(Write(path, entry.oid, row.stat.size, look))
     present = {entry.path for entry in entries}
     removed = tuple(sorted(path for path in base.rows if path not in present))
     moved = frozenset(p.rpartition(b"/")[0] for p in (*changed, *removed)) | {b"usr"}
@@ -227,19 +215,19 @@ def own_blobs(
     """The blobs that a deployment's files cannot be relied on to give back later.
 
     Those of /etc and of persistent directories, which people edit; those of files that
-    only their owner may read, which the fetching child could not; the release's metadata.
+    only their owner may read, which the fetching child could not; and metadata.
     """
-    own = (*NEVER_SHARED, *never_shared, METADATA)
-    closed = [
+    files = {entry.path for entry in entries}
+    closed = {
         path
         for path, meta in metadata.items()
-        if meta.mode is not None and meta.hardlink is None and not _is_open(meta)
-    ]
+        if meta.mode is not None and not _is_open(meta)
+    }
+    directories = (path for path in closed - files)
+    is_own = below((*NEVER_SHARED, *never_shared, METADATA, *directories))
     return tuple(
         dict.fromkeys(
-            entry.oid
-            for entry in entries
-            if below(entry.path, own) or below(entry.path, closed)
+            entry.oid for entry in entries if entry.path in closed or is_own(entry.path)
         )
     )
 
@@ -248,34 +236,32 @@ def _is_open(meta: Metadata) -> bool:
     return bool((meta.mode or 0) & stat.S_IROTH)
 
 
-def entries_of(
-    entries: Iterable[TreeEntry],
-) -> Iterable[tuple[bytes, GitMode, ObjectId]]:
-    """The entries as tuples, which a loop over tens of thousands unpacks faster."""
-    return ((entry.path, entry.mode, entry.oid) for entry in entries)
+def _sharing(
+    metadata: Mapping[bytes, Metadata], base: Base, never_shared: Sequence[bytes]
+) -> Callable[[bytes, Row], bool]:
+    """Whether an unchanged file may have the base's inode, or its extents.
 
-
-def _looks_like(row: Row, look: Attributes) -> bool:
-    found = row.stat
-    return (found.mode, found.uid, found.gid) == (look.mode, look.uid, look.gid)
-
-
-def _may_share(
-    path: bytes,
-    row: Row,
-    old: Metadata,
-    same_group: bool,  # noqa: FBT001 - one fact of several about the path
-    base: Base,
-    own: Sequence[bytes],
-) -> bool:
+    A file that leaves or joins a group of hardlinks needs an inode of its own, and
+    nobody who looks by stat sees that xattrs were lost. A clone has its own anyway.
+    """
+    is_own = below((*NEVER_SHARED, *never_shared))
+    joined = {path for path, meta in base.metadata.items() if meta.hardlink}
+    old_targets = {m.hardlink for m in base.metadata.values() if m.hardlink}
+    new_targets = {m.hardlink for m in metadata.values() if m.hardlink}
+    regrouped = joined | (old_targets ^ new_targets)
+    regrouped |= {path for path, meta in metadata.items() if meta.xattrs}
     if base.clones:
-        return old.hardlink is None
-    return (
-        old.hardlink is None
-        and same_group
-        and row.stat.size > 0
-        and not below(path, own)
+        return lambda path, _: path not in joined
+    return lambda path, row: (
+        row.stat.size > 0 and path not in regrouped and not is_own(path)
     )
+
+
+def _looks_like(row: Row, look: Attributes, old: Metadata | None) -> bool:
+    found = row.stat
+    if (found.mode, found.uid, found.gid) != (look.mode, look.uid, look.gid):
+        return False
+    return look.xattrs == (old.xattrs if old else ())
 
 
 def _directories(

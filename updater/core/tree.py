@@ -7,13 +7,12 @@ git's own `base_name_compare`: a directory sorts as if its name ended in a slash
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from msgspec import Struct
 
 from updater.core.text import safe
 from updater.errors import UntrustedError
-from updater.model import GitMode, ObjectId, TreeEntry
+from updater.model import GitMode, Listing, ObjectId, RawEntry, TreeEntry
 
 MAX_NAME = 255
 MAX_PATH = 4095
@@ -29,14 +28,6 @@ _IGNORED = dict.fromkeys(
 )
 
 
-class RawEntry(NamedTuple):
-    """One entry of one tree object."""
-
-    mode: GitMode
-    name: bytes
-    oid: ObjectId
-
-
 class Flat(Struct, frozen=True):
     """A whole release: its files and symlinks by path, its trees, what was skipped.
 
@@ -45,14 +36,12 @@ class Flat(Struct, frozen=True):
     """
 
     entries: tuple[TreeEntry, ...]
-    trees: tuple[ObjectId, ...]
+    trees: dict[ObjectId, Listing]
     submodules: tuple[bytes, ...]
     empty: tuple[bytes, ...]
 
 
-def parse(
-    data: bytes, where: bytes = b"", *, submodules: bool = False
-) -> tuple[list[RawEntry], list[bytes]]:
+def parse(data: bytes, where: bytes = b"", *, submodules: bool = False) -> Listing:
     """Read one raw tree object.
 
     Args:
@@ -126,6 +115,7 @@ def flatten(
     *,
     submodules: bool = False,
     max_entries: int = MAX_ENTRIES,
+    known: Mapping[ObjectId, Listing] | None = None,
 ) -> Flat:
     """Walk a release's trees, validating each, without recursion.
 
@@ -134,6 +124,7 @@ def flatten(
         read: gives the raw bytes of a tree object; raises when it is not a tree.
         submodules: skip gitlinks instead of refusing them.
         max_entries: the number of files and symlinks that the statement promised.
+        known: trees parsed before under the same rules; they are not read again.
 
     Returns:
         Entries sorted by raw path bytes.
@@ -144,7 +135,8 @@ def flatten(
     entries: list[TreeEntry] = []
     skipped: list[bytes] = []
     empty: list[bytes] = []
-    parsed: dict[ObjectId, tuple[list[RawEntry], list[bytes]]] = {}
+    parsed: dict[ObjectId, Listing] = {}
+    before = known or {}
     stack: list[tuple[bytes, ObjectId, int]] = [(b"", root, 0)]
     directories = 0
     while stack:
@@ -152,7 +144,8 @@ def flatten(
         if depth > MAX_DEPTH:
             raise _refuse(path, b"", f"is deeper than {MAX_DEPTH} directories")
         if oid not in parsed:
-            parsed[oid] = parse(read(oid), path, submodules=submodules)
+            found = before.get(oid)
+            parsed[oid] = found or parse(read(oid), path, submodules=submodules)
         raw, links = parsed[oid]
         skipped += [_join(path, name) for name in links]
         if path and not raw and not links:
@@ -168,9 +161,7 @@ def flatten(
                 entries.append(TreeEntry(full, mode, child))
         _check_growth(len(entries), directories, max_entries)
     entries.sort(key=lambda entry: entry.path)
-    return Flat(
-        tuple(entries), tuple(parsed), tuple(sorted(skipped)), tuple(sorted(empty))
-    )
+    return Flat(tuple(entries), parsed, tuple(sorted(skipped)), tuple(sorted(empty)))
 
 
 def _check_growth(files: int, directories: int, max_files: int) -> None:
@@ -184,7 +175,7 @@ def _check_growth(files: int, directories: int, max_files: int) -> None:
 
 def sha256_id(
     root: ObjectId,
-    read: Callable[[ObjectId], bytes],
+    trees: Mapping[ObjectId, Listing],
     sha256: Mapping[bytes, bytes],
 ) -> str:
     """The id that a tree has in a SHA-256 git repository (`Tree-SHA256`).
@@ -193,23 +184,23 @@ def sha256_id(
 
     Args:
         root: the tree.
-        read: gives the raw bytes of a tree object.
+        trees: it and everything below it, from `flatten`.
         sha256: path -> SHA-256 blob id (32 bytes) of every file and symlink.
     """
-    return _sha256_tree(root, b"", read, sha256).hex()
+    return _sha256_tree(root, b"", trees, sha256).hex()
 
 
 def _sha256_tree(
     oid: ObjectId,
     path: bytes,
-    read: Callable[[ObjectId], bytes],
+    trees: Mapping[ObjectId, Listing],
     sha256: Mapping[bytes, bytes],
 ) -> bytes:
     parts = []
-    for mode, name, child in parse(read(oid), path)[0]:
+    for mode, name, child in trees[oid][0]:
         full = _join(path, name)
         if mode is GitMode.TREE:
-            digest = _sha256_tree(child, full, read, sha256)
+            digest = _sha256_tree(child, full, trees, sha256)
         else:
             digest = sha256[full]
         parts += [mode.value.encode(), b" ", name, b"\0", digest]

@@ -9,7 +9,8 @@ from updater.core.text import safe
 from updater.core.versions import is_version
 from updater.errors import HostError, UsageError
 from updater.publish import commit
-from updater.publish.excludes import DEFAULT_EXCLUDES, Selection
+from updater.publish.defaults import DEFAULT_EXCLUDES
+from updater.publish.excludes import Selection
 from updater.system.git.publishing import TAGS
 
 _LAST_TIME = 253_402_300_799  # the end of the year 9999

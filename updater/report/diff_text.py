@@ -77,10 +77,13 @@ def _head(report: Report, width: int) -> list[str]:
     old, new = report.old, report.new
     if old is None:
         lines = [f"{_side(new)}, the first release here"]
+        if len(lines[0]) > width:
+            lines = [_side(new), "  the first release here"]
     else:
         lines = [f"{_side(old)} -> {_side(new)}"]
         if len(lines[0]) > width:
             lines = [_side(old), f"  -> {_side(new)}"]
+    lines = [clip(line, width) for line in lines]
     told = []
     if report.download is not None:
         told.append(f"download {size(report.download)}")
@@ -103,7 +106,7 @@ def _side(side: Side) -> str:
 
 
 def _role(side: Side) -> str:
-    return f"{safe(side.name, 30) or 'release'} of {day(side.created)}"
+    return f"{safe(side.name, 12) or 'release'} of {day(side.created)}"
 
 
 def _body(report: Report, width: int) -> list[str]:

@@ -58,15 +58,16 @@ def written_seeds(
     persistent: Sequence[bytes],
 ) -> list[bytes]:
     """The paths below persistent directories of a deployment that are not as staged."""
-    seeds = {name: row for name, row in rows.items() if below(name, persistent)}
-    known = {name for name in (*rows, *directories) if below(name, persistent)}
+    is_seed = below(persistent)
+    seeds = {name: row for name, row in rows.items() if is_seed(name)}
+    known = {name for name in (*rows, *directories) if is_seed(name)}
     root = os.open(path, _DIRECTORY)
     try:
         found = [change.path for change in checkout.changed(root, seeds)]
         added = [change.path for change in checkout.strays(root, known)]
     finally:
         os.close(root)
-    return sorted((*found, *(name for name in added if below(name, persistent))))
+    return sorted((*found, *(name for name in added if is_seed(name))))
 
 
 def remove(path: str, index_path: str) -> int:

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from functools import partial
 
 from updater.errors import HostError, UntrustedError
 from updater.model import Candidate, Offer, Progress, RemoteSettings
@@ -13,6 +14,10 @@ from updater.system.git.child import FetchLimits, MissingBasesError, ObjectSourc
 from updater.system.git.retry import patiently
 
 _PARTIAL = ".part"
+_COMPLETE = (
+    "The download builds on files that are not here unchanged; "
+    "fetching the complete release instead."
+)
 _PACK = re.compile(r"pack-[0-9a-f]{40}\.(pack|idx)\Z")
 
 
@@ -44,7 +49,8 @@ def fetch(
         secrets_dir: where credential names are looked up.
 
     Returns:
-        `objects` is a bare object database with the new objects and nothing else.
+        `objects` is a bare object database with the new objects and nothing else, or
+        None when everything was in `sources` already.
 
     Raises:
         UntrustedError: F1: something else arrived than was offered.
@@ -53,39 +59,43 @@ def fetch(
     fs.make_directories(incoming_dir, 0o700)
     _remove_leftovers(incoming_dir)
     final = os.path.join(incoming_dir, offer.commit)
-    partial = final + _PARTIAL
+    unfinished = final + _PARTIAL
+
+    download = partial(
+        child.fetch, offer, remote, limits=limits, progress=progress,
+        allow_plain=allow_plain, secrets_dir=secrets_dir,
+    )  # fmt: skip
 
     def attempt(used: ObjectSources) -> int:
-        objects = _empty_store(partial)
-        return child.fetch(
-            offer,
-            remote,
-            used,
-            objects,
-            limits,
-            progress,
-            allow_plain=allow_plain,
-            secrets_dir=secrets_dir,
-        )
+        _empty_store(unfinished)
+        return download(used, os.path.join(unfinished, "objects"))
 
     try:
-        try:
-            received = patiently(lambda: attempt(sources), sleep)
-        except MissingBasesError:
-            if not sources.haves:
-                raise
-            announce(
-                "The download builds on files that are not here unchanged; "
-                "fetching the complete release instead."
-            )
-            received = patiently(lambda: attempt(ObjectSources()), sleep)
-        _require_packs(os.path.join(partial, "objects"))
-        fs.remove_tree(final)
-        fs.rename(partial, final)
-    except BaseException:
-        fs.remove_tree(partial)
-        raise
-    return Candidate(offer, os.path.join(final, "objects"), received)
+        received = _attempts(attempt, sources, announce, sleep)
+        found = _has_packs(os.path.join(unfinished, "objects"))
+        if found:
+            fs.remove_tree(final)
+            fs.rename(unfinished, final)
+    finally:
+        fs.remove_tree(unfinished)
+    if not found and offer.commit not in sources.haves:
+        raise HostError("the fetching process left no objects")
+    return Candidate(offer, os.path.join(final, "objects") if found else None, received)
+
+
+def _attempts(
+    attempt: Callable[[ObjectSources], int],
+    sources: ObjectSources,
+    announce: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> int:
+    try:
+        return patiently(lambda: attempt(sources), sleep)
+    except MissingBasesError:
+        if not sources.haves:
+            raise
+    announce(_COMPLETE)
+    return patiently(lambda: attempt(ObjectSources()), sleep)
 
 
 def _remove_leftovers(incoming_dir: str) -> None:
@@ -94,34 +104,36 @@ def _remove_leftovers(incoming_dir: str) -> None:
             fs.remove_tree(os.path.join(incoming_dir, name))
 
 
-def _empty_store(partial: str) -> str:
+def _empty_store(unfinished: str) -> None:
     """A directory that the child may fill, below one that only we may enter."""
-    fs.remove_tree(partial)
-    objects = os.path.join(partial, "objects")
+    fs.remove_tree(unfinished)
+    objects = os.path.join(unfinished, "objects")
     try:
-        os.mkdir(partial, 0o700)
+        os.mkdir(unfinished, 0o700)
         os.mkdir(objects, 0o755)
     except OSError as error:
         raise fs.host_error(error, f"cannot create {objects}") from error
-    return objects
 
 
-def _require_packs(objects: str) -> None:
-    """The child was exposed to hostile bytes: it may have left packs, nothing else."""
+def _has_packs(objects: str) -> bool:
+    """The child was exposed to hostile bytes: it may have left packs, nothing else.
+
+    Returns:
+        Whether there are any.
+    """
     for name in os.listdir(objects):
         if name != "pack":
             raise _unexpected(name)
     pack = os.path.join(objects, "pack")
     if not stat.S_ISDIR(os.lstat(pack).st_mode):
         raise _unexpected("pack")
-    for name in os.listdir(pack):
+    names = os.listdir(pack)
+    for name in names:
         facts = os.lstat(os.path.join(pack, name))
         whole = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
         if not _PACK.match(name) or not whole:
             raise _unexpected(f"pack/{name}")
-    if not os.listdir(pack):
-        os.rmdir(pack)
-        raise HostError("the fetching process reported success and left no objects")
+    return bool(names)
 
 
 def _unexpected(name: str) -> UntrustedError:

@@ -147,12 +147,12 @@ def _look_at_directories(
 def repairable(
     changes: Sequence[LocalChange], persistent: Sequence[bytes]
 ) -> tuple[bytes, ...]:
-    """What `--repair` puts back: nothing that people edit, nothing that is only extra."""
-    own = (b"etc", *persistent)
+    """What `--repair` puts back: not what people edit, not what is only extra."""
+    is_own = below((b"etc", *persistent))
     return tuple(
         change.path
         for change in changes
-        if change.kind != "extra" and not below(change.path, own)
+        if change.kind != "extra" and not is_own(change.path)
     )
 
 

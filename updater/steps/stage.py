@@ -133,7 +133,7 @@ def _build(
         checkout.dress_directories(root, _directory_looks(plan, base))
         _sync_and_read_back(plan, release, root, rows)
         _take_links(plan, release, root, rows)
-        _check_content(plan, release, root, rows, open_objects)
+        _check_content(plan, release, root, rows)
         return Index(os.fstat(root).st_dev, dict(sorted(rows.items())))
     finally:
         os.close(root)
@@ -257,7 +257,7 @@ def _directory_looks(plan: Plan, base: int | None) -> list[tuple[bytes, Attribut
 def _sync_and_read_back(
     plan: Plan, release: Release, root: int, rows: dict[bytes, Row]
 ) -> None:
-    """Sync everything, and hash what was written: by SHA-1 too if nothing else binds it.
+    """Sync all, and hash what was written; by SHA-1 too when nothing else binds it.
 
     The disk and the processors work at the same time: job 0 waits for the disk.
     """
@@ -326,13 +326,11 @@ def _check_content(
     release: Release,
     root: int,
     rows: Mapping[bytes, Row],
-    open_objects: Callable[[], Objects],
 ) -> None:
     if release.tree_sha256 is None:
         return
-    objects = open_objects()
     digests = {path: row.sha256 for path, row in rows.items()}
-    found = tree.sha256_id(release.tree, objects.read_tree, digests)
+    found = tree.sha256_id(release.tree, release.trees, digests)
     if found == release.tree_sha256:
         return
     directories = checkout.Directories(root)

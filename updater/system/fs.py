@@ -4,6 +4,7 @@ A durable replacement is: a temporary file in the same directory, write, fsync,
 rename, fsync of the directory. A cut at any moment leaves the old or the new.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -12,6 +13,7 @@ import shutil
 import stat
 from collections.abc import Callable
 
+from updater.core.text import size
 from updater.errors import HostError, NoSpaceError
 
 _FICLONE = 0x40049409  # linux/fs.h; the clone shares extents with its source
@@ -30,7 +32,10 @@ def write_durably(path: str, data: bytes, mode: int = 0o644) -> None:
         _write_synced(temporary, data, mode)
         rename(temporary, path)
     except OSError as error:
-        raise host_error(error, f"cannot write {path}") from error
+        failed = host_error(error, f"cannot write {path}", len(data), temporary)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise failed from error
 
 
 def _write_synced(path: str, data: bytes, mode: int) -> None:
@@ -62,7 +67,7 @@ def append_durably(path: str, data: bytes, mode: int = 0o644) -> None:
         if new:
             fsync_dir(os.path.dirname(path))
     except OSError as error:
-        raise host_error(error, f"cannot append to {path}") from error
+        raise host_error(error, f"cannot append to {path}", len(data), path) from error
 
 
 def truncate_durably(path: str, length: int) -> None:
@@ -104,6 +109,11 @@ def replace_link(target: str, link: str) -> None:
         rename(temporary, link)
     except OSError as error:
         raise host_error(error, f"cannot point {link} at {target}") from error
+
+
+def sync_file(fd: int) -> None:
+    """Wait until an open file's content is on disk."""
+    os.fsync(fd)
 
 
 def fsync_file(path: str) -> None:
@@ -178,7 +188,7 @@ def open_beneath(root: int, path: bytes) -> int:
 
 
 def remove_tree(path: str) -> None:
-    """Delete a directory and everything below it; absent is fine.
+    """Delete a directory and everything below it, or a file; absent is fine.
 
     Directories without write permission are opened up first, as an owner may.
 
@@ -200,6 +210,9 @@ def remove_tree(path: str) -> None:
             remove(name)
 
     try:
+        if os.path.lexists(path) and not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
+            return
         shutil.rmtree(
             path, onerror=lambda call, name, info: unlock(call, name, info[1])
         )
@@ -226,9 +239,22 @@ def clone(source: int, target: int) -> bool:
     return True
 
 
-def host_error(error: OSError, what: str) -> HostError:
-    """The sentence for a failed system call; a full disk has its own class."""
+def host_error(
+    error: OSError, what: str, needed: int | None = None, place: str | None = None
+) -> HostError:
+    """The sentence for a failed system call; a full disk has its own class.
+
+    Args:
+        error: of the call.
+        what: could not be done.
+        needed: bytes, for the sentence about a full disk.
+        place: a path on that disk.
+    """
     message = f"{what}: {error.strerror}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpaceError(message)
-    return HostError(message)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return HostError(message)
+    if needed is not None:
+        message += f"; {size(needed)} were to be written"
+    if place is not None:
+        message += f", {size(free_bytes(place))} are free there"
+    return NoSpaceError(message, hint="Free some: osupdate gc")

@@ -76,9 +76,13 @@ def run(
 
 
 class Limits(Struct, frozen=True):
-    """What a spawned process may use at most: bytes, descriptors, seconds of CPU."""
+    """What a spawned process may use at most: bytes, descriptors, seconds of CPU.
+
+    `memory` is what it may allocate; `addresses` includes the files that it maps.
+    """
 
     memory: int
+    addresses: int
     file_size: int
     cpu: int
     files: int = 256
@@ -176,7 +180,8 @@ def _confine(prctl: Callable[..., int], parent: int, limits: Limits) -> None:
     if prctl(pr_set_no_new_privs, 1, 0, 0, 0) != 0:
         os._exit(1)
     for what, most in (
-        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_DATA, limits.memory),
+        (resource.RLIMIT_AS, limits.addresses),
         (resource.RLIMIT_FSIZE, limits.file_size),
         (resource.RLIMIT_CPU, limits.cpu),
         (resource.RLIMIT_NOFILE, limits.files),
@@ -230,12 +235,13 @@ def fork_map(
         jobs_in = -1
         if closing:
             _await_last(count, children)
-        return answers
     except BaseException:
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         raise
+    else:
+        return answers
     finally:
         if jobs_in >= 0:
             os.close(jobs_in)

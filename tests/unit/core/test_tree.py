@@ -370,7 +370,8 @@ def test_the_sha256_id_of_a_sha1_tree_is_that_of_the_same_tree_built_with_sha256
         path: tree.object_id("blob", data, "sha256")
         for path, (_, data) in FILES.items()
     }
-    found = tree.sha256_id(root.hex(), lambda oid: objects[bytes.fromhex(oid)], digests)
+    flat = tree.flatten(root.hex(), lambda oid: objects[bytes.fromhex(oid)])
+    found = tree.sha256_id(root.hex(), flat.trees, digests)
     assert found == build(FILES, "sha256")[0].hex()
 
 

@@ -13,7 +13,7 @@ from updater.errors import ConfigError
             "https://os.example.org/acme.git",
             Location("https", "os.example.org", 443, "/acme.git"),
         ),
-        ("https://OS.Example.org:8443/a", Location("https", "os.example.org", 8443, "/a")),
+        ("https://Os.Org:8443/a", Location("https", "os.org", 8443, "/a")),
         ("https://[2001:db8::1]:9/a", Location("https", "[2001:db8::1]", 9, "/a")),
         ("ssh://git@h/~me/a.git", Location("ssh", "h", 22, "/~me/a.git", "git")),
         ("http://h/a", Location("http", "h", 80, "/a")),

@@ -2,7 +2,8 @@ import pytest
 
 from updater.core.rootfs import Kind, Node
 from updater.errors import UsageError
-from updater.publish.excludes import DEFAULT_EXCLUDES, Selection
+from updater.publish.defaults import DEFAULT_EXCLUDES
+from updater.publish.excludes import Selection
 
 
 def kept(paths, excludes, includes=()):

@@ -200,8 +200,8 @@ def test_a_list_that_is_damaged_on_this_machine_is_a_problem_with_its_path():
     def damaged(oid):
         raise UntrustedError("F2", f"object {oid} is damaged")
 
-    old, new = take(dpkg(stanza("x", "1"))), take(dpkg(stanza("x", "2")))
-    old._read = damaged
+    old = take(dpkg(stanza("x", "1")), read=damaged)
+    new = take(dpkg(stanza("x", "2")))
     problem = compare(old, new).packages.problem
     assert problem.startswith("the content of /var/lib/dpkg/status cannot be read: ")
     assert problem.endswith("is damaged (check F2)")

@@ -36,7 +36,7 @@ def test_the_release_at_the_tip_is_offered(mode):
 
 def test_a_tip_without_a_release_tag_is_not_released():
     heads = [*HEADS[:4], RemoteHead("refs/tags/v1.1", TAG2, TIP)]
-    with pytest.raises(UntrustedError, match="the tip of stable .* is not released"):
+    with pytest.raises(UntrustedError, match=r"the tip of stable .* is not released"):
         choose(REMOTE, TrustMode.TAG, heads)
 
 
@@ -75,7 +75,7 @@ def test_missing_branch_is_c1_and_names_a_few(mode):
     with pytest.raises(UntrustedError) as caught:
         choose(REMOTE, mode, heads)
     assert caught.value.check == "C1"
-    assert "has no branch stable; it has b0, b1, b2, b3, b4 and 4 more" in str(caught.value)
+    assert "no branch stable; it has b0, b1, b2, b3, b4 and 4 more" in str(caught.value)
 
 
 def test_branch_names_are_made_safe_to_show():

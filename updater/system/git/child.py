@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
+import updater
 from updater.core.text import safe, size
 from updater.core.urls import Location, parse_remote
 from updater.errors import (
@@ -36,6 +37,8 @@ _START = (
 _SLACK = (
     64 << 20
 )  # bytes that a pack's index may take; the child counts the pack itself
+_HOME = "osupdate-fetch-"
+_MAPPED = 1 << 32
 _MAX_HEADS = 1_000_000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -44,7 +47,7 @@ class FetchLimits(Struct, frozen=True):
     """What a remote may cost.
 
     Attributes:
-        memory: address space of the child, bytes.
+        memory: that the child may allocate, bytes; mapped files do not count.
         size: of the download, bytes.
         answer: seconds until the remote has told its refs.
         prepare: seconds until the first byte of content.
@@ -144,40 +147,25 @@ def fetch(
         MissingBasesError: try again without haves.
         ConfigError, TransportError, RefusedError, HostError, NoSpaceError.
     """
-    user = _user()
-    if user:
-        os.chown(incoming, *user)
     watch = _Watch(remote, limits, progress)
     done = wire.Done()
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(
             _prepared(remote, allow_plain=allow_plain, secrets_dir=secrets_dir)
         )
-
-        def descriptor(path: str, flags: int = _DIRECTORY) -> int:
-            try:
-                fd = os.open(path, flags)
-            except OSError as error:
-                raise MissingBasesError(f"{path}: {error.strerror}") from error
-            stack.callback(os.close, fd)
-            return fd
-
-        used = sources if sources.haves else ObjectSources()
+        if request.user:
+            os.chown(incoming, *request.user)
         request = msgspec.structs.replace(
             request,
             ref=offer.ref,
             commit=offer.commit,
             tag=offer.tag,
             depth=1 if remote.history == "shallow" else 0,
-            haves=used.haves,
-            incoming=descriptor(incoming),
-            objects=tuple(descriptor(path) for path in used.directories),
-            deployments=tuple(
-                (descriptor(root), descriptor(index, os.O_RDONLY | os.O_CLOEXEC))
-                for root, index in used.deployments
-            ),
+            incoming=_open(stack, incoming),
             size=limits.size,
         )
+        if sources.haves:
+            request = _with_sources(request, sources, stack)
         for event in watch.run(request):
             if isinstance(event, wire.Done):
                 done = event
@@ -188,6 +176,30 @@ def fetch(
     return done.received
 
 
+def _with_sources(
+    request: wire.Request, sources: ObjectSources, stack: contextlib.ExitStack
+) -> wire.Request:
+    return msgspec.structs.replace(
+        request,
+        haves=sources.haves,
+        objects=tuple(_open(stack, path) for path in sources.directories),
+        deployments=tuple(
+            (_open(stack, root), _open(stack, index, os.O_RDONLY | os.O_CLOEXEC))
+            for root, index in sources.deployments
+        ),
+    )
+
+
+def _open(stack: contextlib.ExitStack, path: str, flags: int = _DIRECTORY) -> int:
+    """A descriptor that the stack closes; what is gone is nothing to build on."""
+    try:
+        fd = os.open(path, flags)
+    except OSError as error:
+        raise MissingBasesError(f"{path}: {error.strerror}") from error
+    stack.callback(os.close, fd)
+    return fd
+
+
 @contextlib.contextmanager
 def _prepared(
     remote: RemoteSettings, *, allow_plain: bool, secrets_dir: str | None
@@ -196,11 +208,7 @@ def _prepared(
     location = parse_remote(remote.url, allow_plain=allow_plain)
     given = credentials.load(remote, location, secrets_dir)
     proxy = credentials.check_proxy(remote.proxy, location)
-    # Its parents must be open to the child's user, which /var/lib/osupdate need not be.
-    home = tempfile.mkdtemp(
-        prefix=f"osupdate-fetch-{os.getpid()}-",
-        dir="/run" if os.access("/run", os.W_OK) else None,
-    )
+    home = _make_home()
     repository = None
     try:
         user = _user()
@@ -221,6 +229,21 @@ def _prepared(
         if repository is not None:
             os.close(repository)
         fs.remove_tree(home)
+
+
+def _make_home() -> str:
+    """A private directory; those of processes that were killed go away.
+
+    Its parents must be open to the child's user, which /var/lib/osupdate need not be.
+    """
+    base = "/run" if os.access("/run", os.W_OK) else tempfile.gettempdir()
+    for name in os.listdir(base):
+        pid = name.removeprefix(_HOME).partition("-")[0]
+        stale = name.startswith(_HOME) and not os.path.exists(f"/proc/{pid}")
+        if stale:
+            with contextlib.suppress(HostError):  # somebody else's
+                fs.remove_tree(os.path.join(base, name))
+    return tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-", dir=base)
 
 
 def _open_local(location: Location) -> int:
@@ -297,6 +320,9 @@ class _Watch:
             env={"HOME": request.home},
             limits=process.Limits(
                 memory=self._limits.memory,
+                # libgit2 maps all of a pack while it resolves its deltas, and more
+                # where packs are here already.
+                addresses=self._limits.memory + 2 * self._limits.size + _MAPPED,
                 file_size=self._limits.size + _SLACK,
                 cpu=max(10, self._deadline),
             ),
@@ -383,5 +409,12 @@ class _Watch:
 
 
 def _import_path() -> Sequence[str]:
-    """Where this process imports from; the child must find the same modules."""
-    return [path for path in sys.path if os.path.isabs(path) and os.path.exists(path)]
+    """Where this process imports from; the child must find the same modules.
+
+    The package itself comes first: an editable install is in no path, but in a hook.
+    """
+    package = os.path.dirname(os.path.abspath(updater.__file__))
+    return [
+        os.path.dirname(package),
+        *(path for path in sys.path if os.path.isabs(path) and os.path.exists(path)),
+    ]

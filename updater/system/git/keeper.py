@@ -25,6 +25,7 @@ _CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n"
 _HEAD = b"ref: refs/heads/none\n"
 _REFS = "refs/osupdate"
 _TAGS = "refs/tags/release"
+_PACK = (".pack", ".idx")
 
 
 class Kept(Struct, frozen=True):
@@ -62,6 +63,7 @@ class Keeper:
         Raises:
             HostError.
         """
+        self._sweep()
         broken = self._is_broken()
         if broken:
             aside = f"{self._path}.broken"
@@ -75,6 +77,19 @@ class Keeper:
         for name in (_REFS, _TAGS):
             fs.make_directories(os.path.join(self._path, name), 0o755)
         return broken
+
+    def _sweep(self) -> None:
+        """Delete what an interrupted run left: half a pack, a temporary file."""
+        directory = os.path.join(self.objects, "pack")
+        names = set(_names(directory))
+        for name in names:
+            stem, kind = os.path.splitext(name)
+            if kind not in _PACK or not {stem + end for end in _PACK} <= names:
+                fs.remove_tree(os.path.join(directory, name))
+        for place in (self._path, *(f"{self._path}/{refs}" for refs in (_REFS, _TAGS))):
+            for name in _names(place):
+                if name.endswith(".tmp"):
+                    fs.remove_tree(os.path.join(place, name))
 
     def _is_broken(self) -> bool:
         if not os.path.lexists(self._path):
@@ -107,17 +122,17 @@ class Keeper:
         self._write_shallow()
 
     def _pack(self, wanted: Iterable[ObjectId], source: Objects) -> str | None:
-        writer = PackWriter(os.path.join(self.objects, "pack"), level=6)
         try:
-            for oid in wanted:
-                writer.add(*source.read(oid), oid)
-            return writer.finish()
+            writer = PackWriter(os.path.join(self.objects, "pack"), level=6)
+            try:
+                for oid in wanted:
+                    writer.add(*_read(source, oid), oid)
+                return writer.finish()
+            except BaseException:
+                writer.abort()
+                raise
         except OSError as error:
-            writer.abort()
             raise fs.host_error(error, f"cannot write to {self._path}") from error
-        except BaseException:
-            writer.abort()
-            raise
 
     def _write_refs(self, release: Kept) -> None:
         ref = os.path.join(self._path, _REFS, release.commit)
@@ -154,8 +169,8 @@ class Keeper:
         self._write_shallow()
         for path in old:
             if name is None or os.path.basename(path) != f"{name}.pack":
-                os.unlink(path.removesuffix(".pack") + ".idx")
-                os.unlink(path)
+                fs.remove_tree(path.removesuffix(".pack") + ".idx")
+                fs.remove_tree(path)
         fs.fsync_dir(os.path.join(self.objects, "pack"))
 
     def _drop_refs(self, kept: Sequence[Kept]) -> None:
@@ -166,3 +181,14 @@ class Keeper:
             for name in set(os.listdir(path)) - names:
                 os.unlink(os.path.join(path, name))
             fs.fsync_dir(path)
+
+
+def _names(directory: str) -> list[str]:
+    return os.listdir(directory) if os.path.isdir(directory) else []
+
+
+def _read(source: Objects, oid: ObjectId) -> tuple[str, bytes]:
+    try:
+        return source.read(oid)
+    except KeyError as error:
+        raise UntrustedError("F2", f"object {oid} is missing") from error

@@ -29,6 +29,7 @@ _MAX_REF_FILE = 4096
 _MAX_PACKED_REFS = 64 << 20
 _MAX_DEPTH = 12  # of directories below refs, of symbolic refs and of tags of tags
 _INTERVAL = 0.1  # seconds
+_LARGE = 16 << 20  # bytes
 _LEVEL = 0  # the bytes leave this pack again before long
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -55,7 +56,7 @@ def fetch(request: Request, report: Callable[[Progress], None]) -> Done:
     source = _Source(request)
     _require_offered(source, request)
     incoming = f"/proc/self/fd/{request.incoming}"
-    pack = PackWriter(f"{incoming}/pack", level=_LEVEL)
+    pack = PackWriter(f"{incoming}/pack", level=_LEVEL, durable=False)
     copy = _Copy(source, pack, request, report)
     try:
         if request.tag:
@@ -127,7 +128,16 @@ class _Copy:
         self._last = 0.0
 
     def take(self, kind: str, oid: ObjectId) -> bytes:
+        """Copy an object that is small."""
         content = self._source.read(kind, oid)
+        self._add(kind, oid, content)
+        return content
+
+    def take_blob(self, oid: ObjectId) -> None:
+        """Copy a file's content."""
+        self._add("blob", oid, self._source.blob(oid))
+
+    def _add(self, kind: str, oid: ObjectId, content: bytes | memoryview) -> None:
         raw = tree.object_id(kind, content, "sha1")
         if raw.hex() != oid:
             raise UntrustedError("F2", f"{kind} {oid} is damaged there")
@@ -142,7 +152,6 @@ class _Copy:
             self._last = now
             count = len(self._pack)
             self._report(Progress("receiving", self.received, count))
-        return content
 
     def commits(self, tip: ObjectId, known: set[ObjectId]) -> None:
         """Copy a commit, and its ancestors when all history is wanted."""
@@ -171,7 +180,7 @@ class _Copy:
                 elif entry.oid not in known:
                     blobs[entry.oid] = None
         for oid in blobs:
-            self.take("blob", oid)
+            self.take_blob(oid)
         known.update(blobs)
 
 
@@ -198,6 +207,14 @@ class _Source:
         if found != kind:
             raise UntrustedError("F2", f"{oid} is a {found}; expected a {kind}")
         return content
+
+    def blob(self, oid: ObjectId) -> bytes | memoryview:
+        """A blob; a large one is not copied."""
+        try:
+            large = self._objects.header(oid)[1] > _LARGE
+        except KeyError:
+            large = False
+        return self._objects.blob(oid) if large else self.read("blob", oid)
 
     def peel(self, oid: ObjectId) -> ObjectId | None:
         """What an annotated tag points at in the end; None for anything else."""

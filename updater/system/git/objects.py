@@ -70,7 +70,7 @@ def configure() -> None:
     pygit2.settings.owner_validation = True
     pygit2.settings.enable_caching(OFF)  # a cache keeps large blobs alive
     pygit2.settings.mwindow_size = 1 << 20
-    pygit2.settings.mwindow_mapped_limit = 64 << 20
+    pygit2.settings.mwindow_mapped_limit = 32 << 20
 
 
 def leave_hashing_to_the_caller() -> None:
@@ -152,10 +152,9 @@ class Objects:
             raise _damaged(oid, error) from error
         return _NAMES[ObjectType(kind)], size
 
-    @property
-    def sizes(self) -> "Sizes":
-        """Bytes of every object, looked up when asked."""
-        return Sizes(self)
+    def sizes(self, known: Mapping[ObjectId, int]) -> "Sizes":
+        """Bytes of every object, looked up when asked and not known."""
+        return Sizes(self, known)
 
     def _typed(self, oid: ObjectId, expected: str) -> bytes:
         try:
@@ -172,11 +171,13 @@ class Objects:
 class Sizes(Mapping[ObjectId, int]):
     """Object id -> bytes. It cannot be listed."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, known: Mapping[ObjectId, int]) -> None:
         self._objects = objects
+        self._known = known
 
     def __getitem__(self, oid: ObjectId) -> int:
-        return self._objects.header(oid)[1]
+        size = self._known.get(oid)
+        return self._objects.header(oid)[1] if size is None else size
 
     def __iter__(self) -> Iterator[ObjectId]:
         raise TypeError("an object database is not listed")

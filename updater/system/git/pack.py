@@ -9,6 +9,7 @@ import hashlib
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 
 from updater.core.tree import object_id
 from updater.model import ObjectId
@@ -26,12 +27,14 @@ class PackWriter:
     Args:
         directory: an `objects/pack`; created when missing.
         level: zlib's, 0 (stored) to 9.
+        durable: whether it must outlive a power cut; a download need not.
     """
 
-    def __init__(self, directory: str, *, level: int = 1) -> None:
+    def __init__(self, directory: str, *, level: int = 1, durable: bool = True) -> None:
         os.makedirs(directory, exist_ok=True)
         self._directory = directory
         self._level = level
+        self._durable = durable
         self._rows: dict[bytes, tuple[int, int]] = {}
         self._temporary = os.path.join(
             directory, f"tmp_pack_{os.getpid()}_{id(self):x}"
@@ -58,14 +61,22 @@ class PackWriter:
         """
         raw = bytes.fromhex(oid) if oid else object_id(kind, content, "sha1")
         if raw not in self._rows:
-            deflated = zlib.compress(content, self._level)
-            header = _object_header(_KINDS[kind], len(content))
-            crc = zlib.crc32(deflated, zlib.crc32(header))
-            self._rows[raw] = (self._offset, crc)
-            self._file.write(header)
-            self._file.write(deflated)
-            self._offset += len(header) + len(deflated)
+            start, crc = self._offset, 0
+            for part in self._encode(kind, content):
+                crc = zlib.crc32(part, crc)
+                self._file.write(part)
+                self._offset += len(part)
+            self._rows[raw] = (start, crc)
         return ObjectId(raw.hex())
+
+    def _encode(self, kind: str, content: bytes | memoryview) -> Iterator[bytes]:
+        """Header and deflated content, in pieces: no second copy of a large file."""
+        yield _object_header(_KINDS[kind], len(content))
+        deflater = zlib.compressobj(self._level)
+        view = memoryview(content)
+        for start in range(0, len(view), _CHUNK):
+            yield deflater.compress(view[start : start + _CHUNK])
+        yield deflater.flush()
 
     def finish(self) -> str | None:
         """Sync the pack and its index, and give them their names.
@@ -85,8 +96,9 @@ class PackWriter:
         return name
 
     def abort(self) -> None:
-        """Leave nothing behind."""
-        self._file.close()
+        """Leave nothing behind, on a full disk too."""
+        with contextlib.suppress(OSError):
+            self._file.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._temporary)
 
@@ -99,7 +111,8 @@ class PackWriter:
             digest.update(chunk)
         self._file.write(digest.digest())
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if self._durable:
+            fs.sync_file(self._file.fileno())
         self._file.close()
         return digest.digest()
 

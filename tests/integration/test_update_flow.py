@@ -1,0 +1,535 @@
+"""The story of an update, over real releases: taken, looked at, left, taken care of."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support import story as stories
+from support import trees
+from support.factory import make_rootfs, publish_release
+from support.machine import Machine
+
+NOBODY = 65534
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    return stories.tell(tmp_path_factory.mktemp("story"))
+
+
+@pytest.fixture
+def machine(story, tmp_path):
+    """Runs nothing yet."""
+    return stories.machine_of(story, tmp_path / "machine")
+
+
+@pytest.fixture
+def updated(machine):
+    """Runs 1.1, and 1.0 is kept."""
+    machine.run("apply", "1.0")
+    machine.run("apply", "1.1", "--allow-downgrade")
+    return machine
+
+
+def hook(machine, text):
+    path = machine.etc / "hooks/health.d/check"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@contextlib.contextmanager
+def gone(repo):
+    """The remote cannot be reached."""
+    aside = Path(f"{repo}.aside")
+    repo.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(repo)
+
+
+def assert_runs(machine, story, version):
+    assert machine.running == version
+    assert trees.contents(machine.current.resolve()) == trees.contents(
+        story.trees[version]
+    )
+
+
+# --- there and back
+
+
+def test_an_update_is_looked_at_taken_and_undone(machine, story):
+    first = machine.run("apply", "1.0")
+    assert first.out.startswith("Now 1.0.")
+    assert_runs(machine, story, "1.0")
+
+    done = machine.run("apply", "1.1")
+    assert done.out.startswith("Now 1.1 (was 1.0). Undo: osupdate revert")
+    assert_runs(machine, story, "1.1")
+    assert machine.run("status", "--json").json["running"]["version"] == "1.1"
+
+    changed = machine.run("diff", "--files").out + machine.run("diff").out
+    for path in ("/etc/motd", "/usr/share/words", "/usr/share/doc/new"):
+        assert path in changed
+    assert "libm" not in changed
+
+    back = machine.run("revert", "--reason", "words are wrong")
+    assert back.out.startswith("Now 1.0")
+    assert_runs(machine, story, "1.0")
+    status = machine.run("status", "--json").json
+    assert [hold["version"] for hold in status["holds"]] == ["1.1"]
+    assert status["phase"] == "idle"
+
+    texts = machine.run("history").out
+    assert "words are wrong" in texts
+    assert machine.events[-2:] == ["revert", "reverted"]
+    assert machine.leftovers() == []
+
+
+def test_unchanged_files_are_shared_and_what_people_edit_is_not(updated):
+    old, new = (updated.deployments / r["id"] for r in updated.state["deployments"])
+    assert (old / "usr/lib/libc.so").samefile(new / "usr/lib/libc.so")
+    assert (old / "usr/bin/su").samefile(new / "usr/bin/su")
+    for path in ("etc/ssh/sshd_config", "var/lib/seed"):
+        assert (old / path).read_bytes() == (new / path).read_bytes()
+        assert not (old / path).samefile(new / path)
+
+
+def test_a_second_apply_has_nothing_to_do(updated):
+    updated.run("apply", "1.1")
+    before = updated.everything()
+    done = updated.run("apply", "1.1")
+    assert "runs already" in done.out
+    assert updated.everything() == before
+
+
+def test_the_newest_release_is_up_to_date(machine):
+    machine.run("apply")
+    assert machine.running == "1.2"
+    assert machine.run("apply").out.startswith("Up to date: 1.2")
+    assert machine.run("check", "--exit-code").code == 0
+
+
+def test_check_says_what_is_offered_and_touches_no_deployment(updated):
+    before = trees.everything(updated.deployments)
+    done = updated.run("check", "--exit-code", code=100)
+    assert "1.2" in done.out
+    assert trees.everything(updated.deployments) == before
+
+
+def test_three_releases_leave_the_two_newest(updated, story):
+    updated.run("apply")
+    assert updated.versions == ["1.1", "1.2"]
+    assert_runs(updated, story, "1.2")
+    updated.run("revert", "--no-hold")
+    assert_runs(updated, story, "1.1")
+    assert updated.state["holds"] == []
+    updated.run("apply")
+    assert_runs(updated, story, "1.2")
+
+
+def test_without_root_privileges_it_is_the_same_content(story, tmp_path):
+    """Run as another user where this is root; else as whoever runs the tests."""
+    machine = stories.machine_of(story, tmp_path / "machine")
+    kw = {}
+    if os.geteuid() == 0:
+        for path, _, _ in os.walk(tmp_path):
+            os.chown(path, NOBODY, NOBODY)
+        for path in (tmp_path, *tmp_path.parents):
+            if str(path).startswith("/tmp/") and path.stat().st_uid == 0:
+                path.chmod(path.stat().st_mode | 0o055)
+        kw = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        for path, _, _ in os.walk(story.repo.parent):
+            os.chmod(path, 0o755)
+    machine.finish("apply", "1.0", **kw)
+    machine.finish("apply", **kw)
+    machine.finish("revert", **kw)
+    assert_runs(machine, story, "1.0")
+    assert not (machine.current / "usr/bin/su").stat().st_mode & 0o7000
+    assert "privileges" in machine.finish("status", **kw).out
+    verified = machine.finish("verify", "--exit-code", **kw)
+    assert verified.code == 0, verified.out
+
+
+# --- what people changed, and what broke
+
+
+def test_local_changes_are_announced_and_fetched_completely(updated, story):
+    words = updated.current / "usr/share/words"
+    words.write_text("my words\n")
+    done = updated.run("apply", "1.2")
+    assert "/usr/share/words" in done.err
+    assert "complete" in done.err
+    assert_runs(updated, story, "1.2")
+
+
+def test_edited_configuration_costs_no_complete_fetch(updated, story):
+    (updated.current / "etc/motd").write_text("mine\n")
+    done = updated.run("apply", "1.2")
+    assert "complete" not in done.err
+    assert_runs(updated, story, "1.2")
+
+
+def test_local_changes_are_still_announced_after_verify_has_seen_them(updated):
+    (updated.current / "usr/share/words").write_text("my words\n")
+    assert "/usr/share/words" in updated.run("verify").out
+    before = updated.run("apply", "1.2", "--dry-run").err
+    assert "/usr/share/words" in before
+
+
+@pytest.mark.parametrize("path", ["usr/lib/libc.so", "usr/share/words", "etc/motd"])
+def test_a_damaged_file_never_stops_an_update(updated, story, path):
+    content = (updated.current / path).read_bytes()
+    updated.damage(path, b"#" * len(content))
+    updated.run("apply", "1.2")
+    assert updated.running == "1.2"
+    updated.run("verify", "--repair")
+    assert_runs(updated, story, "1.2")
+
+
+def test_damage_to_a_file_that_must_be_written_anew_is_fetched(story, tmp_path):
+    """Its owner's word about it changes, not its content: a share is not possible."""
+    repo = tmp_path / "repo.git"
+    rootfs = make_rootfs(tmp_path / "fs", stories.FIRST)
+    publish_release(repo, rootfs, "1", story.key)
+    (rootfs / "usr/share/words").chmod(0o600)
+    (rootfs / "usr/share/words").chmod(0o640)
+    publish_release(repo, rootfs, "2", story.key)
+    machine = Machine(tmp_path / "machine", repo, signers=story.signers)
+    machine.run("apply", "1")
+    size = (machine.current / "usr/share/words").stat().st_size
+    machine.damage("usr/share/words", b"#" * size)
+    machine.run("apply")
+    assert trees.contents(machine.current.resolve()) == trees.contents(rootfs)
+
+
+def test_a_deployment_that_somebody_deleted_does_not_stop_updates(updated, story):
+    shutil.rmtree(updated.deployments / updated.state["deployments"][0]["id"])
+    updated.run("apply", "1.2")
+    assert_runs(updated, story, "1.2")
+    assert updated.versions == ["1.1", "1.2"]
+
+
+def test_a_lost_stat_index_is_made_again(updated, story):
+    for path in (updated.state_dir / "index").iterdir():
+        path.write_bytes(b"no index")
+    done = updated.run("apply", "1.2")
+    assert "hashed again" in done.err
+    assert_runs(updated, story, "1.2")
+
+
+@pytest.mark.parametrize("what", ["commits", "everything"])
+def test_a_broken_object_store_is_moved_aside_and_made_again(updated, story, what):
+    repository = updated.state_dir / "objects.git"
+    if what == "everything":
+        shutil.rmtree(repository)
+    else:
+        for path in (repository / "objects/pack").iterdir():
+            path.chmod(0o600)
+            path.write_bytes(path.read_bytes()[:40])
+    updated.run("apply", "1.2")
+    assert_runs(updated, story, "1.2")
+    if what == "commits":
+        assert "repaired" in updated.events
+    updated.run("revert")
+    assert_runs(updated, story, "1.1")
+    updated.run("verify", "--exit-code")
+
+
+def test_verify_names_what_differs_and_repair_puts_it_back(updated, story):
+    root = updated.current.resolve()
+    (root / "usr/bin/hello").write_text("evil")
+    (root / "usr/share/doc/new").unlink()
+    (root / "usr/lib/libz").write_text("stray")
+    (root / "etc/motd").write_text("mine\n")
+    (root / "usr/bin/su").chmod(0o700)
+    found = updated.run("verify", "--exit-code", "--json", code=1).json
+    changes = {c["path"]: c["kind"] for c in found["deployments"][0]["changes"]}
+    assert changes == {
+        "/etc/motd": "modified",
+        "/usr/bin/hello": "modified",
+        "/usr/bin/su": "metadata",
+        "/usr/lib/libz": "extra",
+        "/usr/share/doc/new": "missing",
+    }
+    done = updated.run("verify", "--repair", "--exit-code", "--json", code=1).json
+    assert sorted(done["deployments"][0]["repaired"]) == [
+        "/usr/bin/hello",
+        "/usr/bin/su",
+        "/usr/share/doc/new",
+    ]
+    assert not done["clean"]
+    left = updated.run("verify", "--json").json["deployments"][0]["changes"]
+    assert [change["path"] for change in left] == ["/etc/motd", "/usr/lib/libz"]
+    (root / "usr/lib/libz").unlink()
+    (root / "etc/motd").write_text("hello again\n")
+    updated.run("verify", "--exit-code")
+    assert_runs(updated, story, "1.1")
+
+
+def test_repair_does_not_reach_into_the_other_deployment(updated):
+    old = updated.deployments / updated.state["deployments"][0]["id"]
+    shared = updated.current / "usr/lib/libc.so"
+    assert shared.samefile(old / "usr/lib/libc.so")
+    shared.write_text("x" * 30_000)
+    updated.run("verify", "--repair")
+    assert shared.read_text() == "c" * 30_000
+    assert (old / "usr/lib/libc.so").read_text() == "x" * 30_000
+    updated.run("verify", "1.0", "--repair")
+    assert (old / "usr/lib/libc.so").read_text() == "c" * 30_000
+
+
+# --- as far as it was asked for
+
+
+def test_a_dry_run_changes_nothing_that_runs_or_is_kept(updated):
+    before = trees.everything(updated.root / "osupdate")
+    done = updated.run("apply", "--dry-run")
+    assert "1.2" in done.out
+    assert "Nothing that runs was changed" in done.out
+    assert trees.everything(updated.root / "osupdate") == before
+    assert updated.state["phase"] == "idle"
+    assert updated.versions == ["1.0", "1.1"]
+
+
+def test_a_download_is_applied_later_without_the_network(updated, story):
+    done = updated.run("apply", "--download-only")
+    assert "downloaded and verified" in done.out
+    assert updated.versions == ["1.0", "1.1"]
+    with gone(story.repo):
+        updated.run("apply", code=4)
+        assert updated.running == "1.1"
+        updated.run("apply", "--offline")
+    assert_runs(updated, story, "1.2")
+    assert updated.leftovers() == []
+
+
+def test_a_download_is_not_fetched_again(updated):
+    updated.run("apply", "--download-only")
+    assert "here already" in updated.run("apply").err
+    assert updated.running == "1.2"
+
+
+def test_offline_without_a_download_is_refused(updated):
+    before = updated.everything()
+    assert "--offline" in updated.run("apply", "--offline", code=3).err
+    assert updated.everything() == before
+
+
+def test_staged_now_and_switched_to_later(updated, story):
+    updated.run("apply", "--no-arm")
+    assert updated.running == "1.1"
+    status = updated.run("status", "--json", "--exit-code", code=101).json
+    assert status["target"]["version"] == "1.2"
+    assert_runs(updated, story, "1.1")
+    with gone(story.repo):
+        updated.run("apply", "staged")
+    assert_runs(updated, story, "1.2")
+
+
+def test_what_is_staged_can_be_dropped(updated):
+    updated.run("apply", "--no-arm")
+    done = updated.run("revert", "--no-hold")
+    assert done.out.startswith("Dropped 1.2")
+    assert updated.running == "1.1"
+    assert updated.state["phase"] == "idle"
+
+
+def test_a_kept_deployment_is_applied_without_the_network(updated, story):
+    with gone(story.repo):
+        updated.run("apply", "1.0", "--allow-downgrade", "--offline")
+        assert_runs(updated, story, "1.0")
+        updated.run("apply", "1.1")
+    assert_runs(updated, story, "1.1")
+
+
+def test_everything_anew_on_request(updated, story):
+    before = updated.state["deployments"][-1]["id"]
+    updated.run("apply", "1.1", "--full")
+    assert_runs(updated, story, "1.1")
+    after = os.path.basename(os.readlink(updated.current))
+    assert after != before
+    assert (updated.current / "usr/lib/libc.so").stat().st_nlink == 1
+
+
+# --- refusals
+
+
+def test_an_older_release_is_refused_until_it_is_allowed(machine, story):
+    machine.run("apply", "1.1")
+    before = trees.everything(machine.deployments)
+    done = machine.run("apply", "1.0", code=3)
+    assert "older than the running one" in done.err
+    assert "R4" in done.err
+    assert trees.everything(machine.deployments) == before
+    assert_runs(machine, story, "1.1")
+    machine.run("apply", "1.0", "--allow-downgrade")
+    assert_runs(machine, story, "1.0")
+
+
+def test_a_held_release_is_refused_until_it_is_let_go(updated, story):
+    updated.run("check")
+    updated.run("hold", "1.2", "--reason", "printers")
+    before = trees.everything(updated.deployments)
+    done = updated.run("apply", code=3)
+    assert "printers" in done.err
+    assert trees.everything(updated.deployments) == before
+    updated.run("unhold", "1.2")
+    updated.run("apply")
+    assert_runs(updated, story, "1.2")
+
+
+def test_a_pinned_machine_stays(updated, story):
+    updated.run("pin", "1.1")
+    done = updated.run("apply", code=3)
+    assert "pinned to 1.1" in done.err
+    assert_runs(updated, story, "1.1")
+    updated.run("pin", "--off")
+    updated.run("apply")
+    assert_runs(updated, story, "1.2")
+
+
+def test_a_pinned_deployment_is_not_collected(machine):
+    machine.run("apply", "1.0")
+    machine.run("pin", "1.0")
+    machine.run("pin", "--off")
+    machine.run("apply", "1.1")
+    machine.run("pin", "1.0")
+    machine.run("apply", "1.0", "--allow-downgrade")
+    machine.run("pin", "1.1")
+    machine.run("apply", "1.1")
+    machine.run("pin", "--off")
+    machine.run("apply", "1.2")
+    machine.run("pin", "1.1")
+    machine.run("gc")
+    assert "1.1" in machine.versions
+
+
+def test_gc_keeps_a_deployment_whose_seeds_somebody_wrote(updated):
+    old = updated.deployments / updated.state["deployments"][0]["id"]
+    (old / "var/lib/seed").write_text("precious\n")
+    updated.run("apply")
+    assert "1.0" in updated.versions
+    done = updated.run("gc")
+    assert "/var/lib/seed" in done.out + done.err
+    assert (old / "var/lib/seed").read_text() == "precious\n"
+
+
+def test_a_failing_health_check_goes_back_by_itself(updated, story):
+    path = hook(updated, 'echo "no light" >&2; exit 3')
+    done = updated.run("apply", code=8)
+    assert "no light" in done.err
+    assert_runs(updated, story, "1.1")
+    assert updated.state["phase"] == "idle"
+    assert [hold["version"] for hold in updated.state["holds"]] == ["1.2"]
+    assert "failed" in updated.events
+    assert "held" in updated.run("apply", code=3).err
+    path.unlink()
+    updated.run("unhold", "1.2")
+    updated.run("apply")
+    assert_runs(updated, story, "1.2")
+
+
+def test_a_first_release_that_fails_has_nothing_to_go_back_to(machine):
+    hook(machine, "exit 1")
+    done = machine.run("apply", "1.0", code=8)
+    assert "nothing else to go back to" in done.err
+    assert machine.state["phase"] == "idle"
+
+
+def test_health_checks_are_told_what_is_on_trial(updated):
+    told = updated.root / "told"
+    hook(updated, f'echo "$OSUPDATE_VERSION $OSUPDATE_DEPLOYMENT" > {told}')
+    updated.run("apply")
+    assert told.read_text().split() == ["1.2", str(updated.current.resolve())]
+
+
+def test_a_second_osupdate_says_who_holds_the_lock(updated):
+    fifo = updated.root / "wait"
+    os.mkfifo(fifo)
+    hook(updated, f"read -r word < {fifo}")
+    with updated.start("apply") as first:
+        while updated.state["phase"] != "trial":
+            assert first.poll() is None, first.communicate()
+            time.sleep(0.02)  # state.json tells; nothing else can be waited for
+        before = updated.everything()
+        for verb in (["apply"], ["revert"], ["gc"], ["hold"], ["check"]):
+            done = updated.run(*verb, code=5)
+            assert f"apply, process {first.pid}" in done.err
+        assert updated.everything() == before
+        assert updated.run("status").code == 0
+        fifo.write_text("go\n")
+        assert first.wait(60) == 0
+    assert updated.running == "1.2"
+
+
+def test_an_interrupt_leaves_what_runs_and_no_leftovers(updated, story):
+    fifo = updated.root / "wait"
+    os.mkfifo(fifo)
+    hook(updated, f"read -r word < {fifo}")
+    with updated.start("apply") as first:
+        while updated.state["phase"] != "trial":
+            assert first.poll() is None, first.communicate()
+            time.sleep(0.02)
+        first.send_signal(signal.SIGINT)
+        _, err = first.communicate(timeout=60)
+        assert first.returncode == 130, err
+    (updated.etc / "hooks/health.d/check").unlink()
+    updated.run("apply")
+    assert_runs(updated, story, "1.2")
+    assert updated.leftovers() == []
+
+
+# --- many of them
+
+
+def _shape(directory, files, size):
+    """A rootfs of realistic shape: many small files, few large, deep directories."""
+    chance = random.Random(7)
+    made = {}
+    for number in range(files):
+        top = chance.choice(["usr/lib/python3", "usr/share/doc", "usr/lib", "etc"])
+        weight = chance.paretovariate(1.1)
+        name = f"{top}/d{number % 97}/{number:05}"
+        made[name] = weight
+    whole = sum(made.values())
+    for name, weight in made.items():
+        made[name] = chance.randbytes(int(size * weight / whole) + 1)
+    return make_rootfs(directory, made), list(made), chance
+
+
+def test_twenty_updates_keep_the_store_small(story, tmp_path):
+    rootfs, names, chance = _shape(tmp_path / "fs", 3000, 60 << 20)
+    repo = tmp_path / "repo.git"
+    machine = Machine(tmp_path / "machine", repo, signers=story.signers)
+    for number in range(1, 21):
+        changed = {name: chance.randbytes(3000) for name in chance.sample(names, 30)}
+        make_rootfs(rootfs, changed)
+        publish_release(repo, rootfs, f"{number}", story.key)
+        machine.run("apply")
+        here = trees.usage(machine.deployments)
+        beside = trees.usage(machine.state_dir)
+        assert beside <= 0.02 * here, f"update {number}: {beside:,} beside {here:,}"
+    assert machine.versions == ["19", "20"]
+    assert trees.contents(machine.current.resolve()) == trees.contents(rootfs)
+    assert machine.leftovers() == []
+    packs = machine.state_dir / "objects.git"
+    checked = subprocess.run(
+        ["git", f"--git-dir={packs}", "fsck", "--connectivity-only", "--no-dangling"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"GIT_CONFIG_COUNT": "0", "HOME": str(tmp_path)},
+    )
+    commits = json.dumps(machine.state["deployments"])
+    for line in checked.stderr.splitlines():
+        assert "commit" not in line or line.split()[-1] not in commits
