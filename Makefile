@@ -1,7 +1,7 @@
 # make demo          the main job on a small system, without root, in a minute
 # make demo-debian   the same on a real Debian of about 1 GB (root)
 # make check         every test and linter; with root also the tests that need it
-# make bench         speed, beside git and ostree (root)
+# make bench         speed, beside git and ostree (root); PAIR=DIR BENCH=--quick
 # make install       DESTDIR=/path/to/image for the Python of that image
 # make clean
 
@@ -48,7 +48,7 @@ check: packages $(TESTS)
 
 bench: $(TESTS)
 	tests/install-packages.sh bench
-	$(BIN)/python -m pytest -m bench -s tests/bench $(PYTEST)
+	PYTHONPATH=tests $(BIN)/python -m bench $(if $(PAIR),--pair '$(PAIR)') $(BENCH)
 
 # The last lines hold that everything is below DESTDIR: they run the installed command
 # and import what it loads late, both isolated from this machine's own packages.

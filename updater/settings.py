@@ -86,7 +86,7 @@ class UpdateSettings(Struct, frozen=True):
 
 
 class HealthSettings(Struct, frozen=True):
-    """`[health]`: the checks after a boot."""
+    """`[health]`: the checks after a switch; each hook gets `deadline`."""
 
     deadline: Duration = Duration(300)
 
@@ -156,11 +156,11 @@ UNSUPPORTED = {
 
 UNUSED = (
     "node",
+    "deploy.reverify",
     "slots",
     "boot.tries",
     "etc",
     "update",
-    "health",
     "reboot",
     "lock",
     "dbus",

@@ -1,6 +1,5 @@
 """The same work by git and by ostree, as Debian ships them."""
 
-import os
 import subprocess
 
 from bench import measure
@@ -49,14 +48,15 @@ class GitPublisher:
     def publish(self, rootfs, version):
         """Seconds of `add` and `commit` together."""
         added = self.add(rootfs)
-        return (
-            added + git("--git-dir", self.path, "commit", "-q", "-m", version).seconds
-        )
+        return added + self._git(rootfs, "commit", "-q", "-m", version).seconds
 
     def add(self, rootfs):
         """Seconds of `add` alone."""
+        return self._git(rootfs, "add", "-A", ".").seconds
+
+    def _git(self, rootfs, *words):
         at = ("--git-dir", self.path, "--work-tree", rootfs)
-        return git(*at, "add", "-A", ".", cwd=rootfs).seconds
+        return git(*at, *words, cwd=rootfs)
 
 
 class GitClone:
@@ -69,9 +69,19 @@ class GitClone:
 
     def fetch(self, release, url=None):
         """One shallow fetch."""
+        return self._fetch(url or self._url, release)
+
+    def begin_with(self, release):
+        """Have a release as if it had been fetched, without the search for deltas."""
+        fast = "git -c pack.window=0 upload-pack"
+        self._fetch(self._url, release, f"--upload-pack={fast}")
+        at = f"refs/tags/release/{release}^{{commit}}"
+        self._git("update-ref", "--no-deref", "HEAD", at)
+
+    def _fetch(self, url, release, *options):
+        tag = f"refs/tags/release/{release}"
         return self._git(
-            *("fetch", "-q", "--depth=1", "--no-tags", url or self._url),
-            f"+refs/tags/release/{release}:refs/tags/release/{release}",
+            *("fetch", "-q", "--depth=1", "--no-tags", *options, url, f"{tag}:{tag}")
         )
 
     def lay_out(self, release):
@@ -84,10 +94,6 @@ class GitClone:
         return self._git(
             "read-tree", "-m", "-u", "HEAD", f"release/{release}^{{commit}}"
         )
-
-    def settle_on(self, release):
-        """Let HEAD be this release, without a look at the work tree."""
-        self._git("update-ref", "--no-deref", "HEAD", f"release/{release}^{{commit}}")
 
     def _git(self, *words):
         return git("-C", self.path, *words)
@@ -108,10 +114,8 @@ class OstreePublisher:
     def publish(self, rootfs, version):
         """Seconds of one commit."""
         skip = self.path / "tmp/skip"
-        below = [
-            f"/{path}/{name}" for path in LEFT_OUT for name in _listed(rootfs, path)
-        ]
-        skip.write_text("".join(f"{path}\n" for path in below))
+        present = (path for path in LEFT_OUT if (rootfs / path).is_dir())
+        skip.write_text("".join(f"/{path}\n" for path in present))
         return _ostree(
             self.path,
             *("commit", f"--branch={BRANCH}", f"--subject={version}"),
@@ -122,13 +126,6 @@ class OstreePublisher:
         """The ids of the last two commits, the older one first."""
         last = [_ostree(self.path, "rev-parse", f"{BRANCH}{up}") for up in ("^", "")]
         return [done.stdout.strip() for done in last]
-
-
-def _listed(rootfs, path):
-    try:
-        return os.listdir(rootfs / path)
-    except FileNotFoundError:
-        return []
 
 
 class OstreeMachine:

@@ -36,6 +36,8 @@ class Machine:
     def __init__(self, root, repo, *, signers=None, channel="releases", **tables):
         self.root = Path(root)
         self.repo = repo
+        self.deploy = "osupdate"  # as in [deploy] path
+        self.prefix = []  # of commands that run as a process of their own
         self.etc = self.root / "etc/osupdate"
         (self.etc / "trust").mkdir(parents=True, exist_ok=True)
         self.tables = {
@@ -70,7 +72,8 @@ class Machine:
 
     def command(self, *argv):
         """The argument vector of the command as a process of its own."""
-        return [sys.executable, "-m", "updater", "--root", self.root, "--yes", *argv]
+        program = [*self.prefix, sys.executable, "-m", "updater"]
+        return [*program, "--root", self.root, "--yes", *argv]
 
     def start(self, *argv, **kw):
         """The command as a process of its own, with pipes."""
@@ -98,11 +101,11 @@ class Machine:
 
     @property
     def deployments(self):
-        return self.root / "osupdate/deployments"
+        return self.root / self.deploy / "deployments"
 
     @property
     def current(self):
-        return self.root / "osupdate/current"
+        return self.root / self.deploy / "current"
 
     @property
     def state(self):
@@ -141,10 +144,9 @@ class Machine:
         """Paths that nothing points at."""
         state = self.state
         ids = {record["id"] for record in state["deployments"]}
-        commits = {record["commit"] for record in state["deployments"]}
         pending = state["download"] and state["download"]["directory"]
         found = [p for p in self.deployments.iterdir() if p.name not in ids]
-        found += [p for p in (self.root / "osupdate").iterdir() if _is_temporary(p)]
+        found += [p for p in self.current.parent.iterdir() if _is_temporary(p)]
         found += [
             p for p in (self.state_dir / "incoming").iterdir() if p.name != pending
         ]
@@ -158,10 +160,6 @@ class Machine:
             if not re.fullmatch(r"pack-[0-9a-f]{40}\.(pack|idx)", name)
             or not {f"{name[:45]}.pack", f"{name[:45]}.idx"} <= names
         ]
-        refs = self.state_dir / "objects.git/refs/osupdate"
-        if pending:
-            commits.add(state["download"]["offer"]["commit"])
-        found += [p for p in refs.iterdir() if p.name not in commits]
         return sorted(str(p.relative_to(self.root)) for p in found)
 
     def damage(self, path, data):

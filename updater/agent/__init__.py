@@ -66,8 +66,7 @@ class Agent:
         )
         with self._room.at_work("apply") as state:
             applied = update.apply(self._room, state, request)
-            if applied.outcome == "switched":
-                care.gc(self._room, self._room.store.load())
+            care.tidy_up(self._room, applied.outcome)
             return applied
 
     def revert(

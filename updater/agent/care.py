@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from updater.agent import look
+from updater.agent import look, public
 from updater.agent.room import Room, Surveyed
 from updater.core import machine, names
 from updater.core.index import Index, Row
@@ -27,7 +27,7 @@ from updater.model import (
 from updater.steps import collect
 from updater.steps.check import check
 from updater.steps.fetch import fetch
-from updater.steps.inspect import inspect, repair, repairable
+from updater.steps.inspect import inspect, remembered, repair, repairable
 from updater.system import checkout, fs, process, signature
 from updater.system.git.child import FetchLimits, ObjectSources
 from updater.system.git.keeper import Keeper, Kept
@@ -53,11 +53,13 @@ def verify(room: Room, state: State, wanted: str | None, *, mend: bool) -> Verif
     if mend and lost:
         room.tell("repair", f"{plural(len(lost), 'path')} of {record.version}")
         source = _source(room, state, record, plan, rows, lost)
-        repaired = repair(path, plan, lost, source)
-        rows, changes = inspect(path, plan, room.count_files)
+        repair(path, plan, lost, source)
+        rows, left = inspect(path, plan, room.count_files)
+        repaired = tuple(sorted(set(lost) - {change.path for change in left}))
         room.tell("repaired", f"{plural(len(repaired), 'path')} of {record.version}")
     if room.owns_state:
-        index = Index(os.stat(path).st_dev, dict(sorted(rows.items())))
+        known = remembered(plan, rows)
+        index = Index(os.stat(path).st_dev, dict(sorted(known.items())))
         fs.write_durably(room.layout.index(record.id), index.to_bytes())
     files = len(laid.entries)
     return Verified(record, files, files, changes, repaired)
@@ -212,15 +214,30 @@ def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
     choice = collect.choose(state, booted, keep, written)
     if dry_run:
         return Collected(choice.removable, 0, choice.reasons)
-    collect.remove_leftovers(
-        room.layout.deployments, (record.id for record in state.deployments)
-    )
+    state = _tidy(room, state)  # first: a disk that is full takes no new state.json
     freed = 0
     for record in choice.removable:
         state, count = _remove(room, state, record)
         freed += count
-    _tidy(room, state, force=bool(choice.removable))
+    public.forget_reports(room.layout, {record.commit for record in state.deployments})
+    keeper = Keeper(room.layout.repository)
+    if choice.removable and len(keeper.packs()) > PACKS:
+        objects = look.open_kept(room)
+        here = [record for record in state.deployments if record.commit in objects]
+        keeper.prune([_kept(room, record, objects) for record in here])
     return Collected(choice.removable, freed, choice.reasons)
+
+
+def tidy_up(room: Room, outcome: str) -> None:
+    """After `apply`: delete what is not needed any more. It cannot fail the update."""
+    state = room.store.load()
+    try:
+        if outcome == "switched":
+            gc(room, state)
+        elif outcome == "nothing":
+            _tidy(room, state)
+    except OsupdateError as error:
+        room.watcher.notice(f"Not tidied up: {error}")
 
 
 def _written(room: Room, record: Record) -> list[bytes]:
@@ -228,10 +245,13 @@ def _written(room: Room, record: Record) -> list[bytes]:
         index = room.index_of(record)
     except HostError:
         return []
-    laid = look.lay_open(record.commit, look.open_kept(room))
-    plan = look.full_plan(room, laid, record.created)
-    names_ = [path for path, _ in plan.directories]
-    names_ += [special.path for special in plan.specials]
+    objects = look.open_kept(room)
+    names_: list[bytes] = []
+    if record.commit in objects:
+        laid = look.lay_open(record.commit, objects)
+        plan = look.full_plan(room, laid, record.created)
+        names_ += [path for path, _ in plan.directories]
+        names_ += [special.path for special in plan.specials]
     seeds = tuple(
         os.fsencode(path.lstrip("/")) for path in room.settings.deploy.persistent
     )
@@ -267,9 +287,12 @@ def _renew(room: Room, record: Record, touched: Sequence[Row]) -> None:
         fs.write_durably(room.layout.index(record.id), index.to_bytes())
 
 
-def _tidy(room: Room, state: State, *, force: bool) -> None:
-    """Leave in incoming/, index/ and objects.git what the state still names."""
-    download = state.download.directory if state.download else None
+def _tidy(room: Room, state: State) -> State:
+    """Leave of deployments, downloads, indexes and packs what the state still names."""
+    layout, here = room.layout, {record.commit for record in state.deployments}
+    collect.remove_leftovers(layout.deployments, [r.id for r in state.deployments])
+    done = state.download is not None and state.download.offer.commit in here
+    download = state.download.directory if state.download and not done else None
     for name in os.listdir(room.layout.incoming):
         if name != download:
             fs.remove_tree(os.path.join(room.layout.incoming, name))
@@ -277,11 +300,9 @@ def _tidy(room: Room, state: State, *, force: bool) -> None:
     directory = os.path.dirname(room.layout.index(DeploymentId("x")))
     for name in set(os.listdir(directory)) - known:
         fs.remove_tree(os.path.join(directory, name))
-    keeper = Keeper(room.layout.repository)
-    keeper.make()
-    if force and len(keeper.packs()) > PACKS:
-        objects = look.open_kept(room)
-        keeper.prune([_kept(room, record, objects) for record in state.deployments])
+    public.forget_reports(layout, here)
+    Keeper(layout.repository).make()
+    return room.save(replace(state, download=None)) if done else state
 
 
 def _kept(room: Room, record: Record, objects: Objects) -> Kept:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from updater.agent import public
 from updater.agent.room import Room, Surveyed, sizes_of
 from updater.core import commits, index, machine, manifest, names, tree
 from updater.core.plan import Base, Plan, make_plan
@@ -25,7 +26,7 @@ from updater.model import (
 from updater.report import compare, diff_text, snapshot
 from updater.report.diff import Report
 from updater.report.snapshot import Snapshot
-from updater.steps.inspect import inspect
+from updater.steps.inspect import inspect, remembered
 from updater.steps.survey import survey as survey_deployment
 from updater.system import fs
 from updater.system.git.keeper import Keeper
@@ -44,9 +45,7 @@ def survey(room: Room, state: State) -> list[Surveyed]:
     """The deployment to build upon, looked at by stat: the one that runs.
 
     When files of it were changed, the others come before it, because they may have
-    what it lost.
-
-    One that cannot be looked at is passed over: it does not stop an update.
+    what it lost. One that cannot be looked at is passed over, not an error.
     """
     ordered = sorted(state.deployments, key=lambda r: r.id == room.booted())
     found: list[Surveyed] = []
@@ -86,7 +85,8 @@ def _hash_again(room: Room, record: Record) -> index.Index:
     objects = open_kept(room)
     laid = lay_open(record.commit, objects)
     path = room.layout.deployment(record.id)
-    rows, _ = inspect(path, full_plan(room, laid, record.created), room.count_files)
+    plan = full_plan(room, laid, record.created)
+    rows = remembered(plan, inspect(path, plan, room.count_files)[0])
     return index.Index(os.stat(path).st_dev, dict(sorted(rows.items())))
 
 
@@ -154,13 +154,13 @@ def manifest_of(one: Surveyed, objects: Objects) -> dict[bytes, Metadata]:
     return manifest.parse(objects.read_blob(ObjectId(row.oid.hex())))
 
 
-def release_summary(
+def release_report(
     running: Record | None,
     release: Release,
     objects: Objects,
     surveyed: Sequence[Surveyed],
     received: int,
-) -> str:
+) -> Report:
     """What changes from what runs to a release that is not staged yet."""
     sizes = objects.sizes(sizes_of(surveyed))
     new = snapshot.take(
@@ -177,7 +177,7 @@ def release_summary(
     if running and running.commit in objects:
         laid = lay_open(running.commit, objects, release.trees)
         old = _snapshot("running", running, laid, objects, sizes)
-    return diff_text.summary(compare.compare(old, new, download=received))
+    return compare.compare(old, new, download=received)
 
 
 def summary(
@@ -230,6 +230,9 @@ def diff(
         UsageError: one of them is not, or there is only one.
     """
     old, new = _pair(state, room.running(state), left, right, room)
+    if not os.access(room.layout.repository, os.X_OK) and old and not paths:
+        commit = new.offer.commit if isinstance(new, Download) else new.commit
+        return public.read_report(room.layout, old.commit, commit)
     surveyed = _indexed(room, state)
     download = room.layout.download(new) if isinstance(new, Download) else None
     objects = open_kept(room, surveyed, download)

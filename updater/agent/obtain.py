@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from updater.agent.room import Room, Surveyed, directories, sizes_of
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
-from updater.errors import NoSpaceError, UntrustedError
+from updater.errors import NoSpaceError, RefusedError, UntrustedError
 from updater.model import (
     Candidate,
     MachineFacts,
@@ -29,6 +29,7 @@ from updater.system.git.objects import DeploymentBlobs, Objects, open_objects
 
 RESERVE = 16 << 20  # bytes that a download leaves free
 LEAST_FREE = 64 << 20  # bytes without which no download is begun
+_ANY_SIZE = FetchLimits()
 _NAMED = 3  # paths in a sentence
 
 
@@ -67,18 +68,28 @@ def download(
             room.watcher.progress(step.indexed, step.total or None, "objects")
 
     started = room.now()
-    candidate = fetch(
-        offer,
-        room.settings.remote,
-        sources,
-        room.layout.incoming,
-        limits,
-        progress,
-        allow_plain=room.allow_plain,
-        announce=room.watcher.notice,
-        sleep=room.sleep,
-        secrets_dir=room.secrets,
-    )
+    try:
+        candidate = fetch(
+            offer,
+            room.settings.remote,
+            sources,
+            room.layout.incoming,
+            limits,
+            progress,
+            allow_plain=room.allow_plain,
+            announce=room.watcher.notice,
+            sleep=room.sleep,
+            secrets_dir=room.secrets,
+        )
+    except RefusedError as error:
+        if f"limit of {limits.size:,} bytes" not in str(error) or limits == _ANY_SIZE:
+            raise
+        raise NoSpaceError(
+            f"the download needs more than the {size(limits.size)} that it may take of "
+            f"the {size(fs.free_bytes(room.layout.incoming))} free in "
+            f"{room.layout.incoming}",
+            hint="Free some: osupdate gc",
+        ) from error
     took = max(1, room.now() - started)
     speed = (
         f"{size(candidate.received)} in {took}s ({size(candidate.received // took)}/s)"
@@ -192,7 +203,7 @@ def check_release(
     except UntrustedError as error:
         room.tell("refused", str(error), commit=candidate.offer.commit)
         if error.check not in ("R4", "R5"):
-            fs.remove_tree(os.path.dirname(candidate.objects or ""))
+            discard(candidate)
             room.save(replace(state, download=None))
         raise
     for notice in release.notices:
@@ -229,3 +240,9 @@ def _some(paths: Sequence[bytes]) -> str:
     named = ", ".join(show_path(path) for path in paths[:_NAMED])
     rest = len(paths) - _NAMED
     return f"{named} and {rest:,} more" if rest > 0 else named
+
+
+def discard(candidate: Candidate) -> None:
+    """Delete a download."""
+    if candidate.objects:
+        fs.remove_tree(os.path.dirname(candidate.objects))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from updater.agent import public
 from updater.core import machine
 from updater.core.index import Index, Row, from_bytes
 from updater.core.plan import Owner
@@ -31,6 +32,11 @@ from updater.system.lockfile import locked
 from updater.system.store import Store
 
 BUILT = 1_790_000_000  # when this version was made; no clock is right before it
+LAYING = ("apply", "verify")  # the commands that give files their attributes
+WITHOUT_ROOT = (
+    "Without root privileges: owners, and with them setuid, setgid, capabilities and "
+    "devices, are not applied"
+)
 
 
 class Watcher(Protocol):
@@ -153,12 +159,15 @@ class Room:
             BusyError, HostError.
         """
         self.layout.make()
+        if command in LAYING and not self.owner.privileged:
+            self.watcher.notice(WITHOUT_ROOT)
         with locked(self.layout.lock, command, self.now()):
             yield self.store.load()
 
     def save(self, state: State) -> State:
         """Put the state on disk, with what people without privileges may see."""
         self.store.save(state)
+        public.show_booted(self.layout, self.booted())
         return state
 
     def tell(self, event: str, text: str, **data: str | int | None) -> None:
@@ -167,8 +176,11 @@ class Room:
         self.ledger.append(LedgerEntry(self.now(), event, text, actor, data))
 
     def booted(self) -> DeploymentId | None:
-        """The deployment that really runs."""
-        return self.loader.booted()
+        """The deployment that really runs; without privileges, as last told."""
+        try:
+            return self.loader.booted()
+        except PermissionError:
+            return public.read_booted(self.layout)
 
     def running(self, state: State) -> Record | None:
         """The record of the deployment that runs."""

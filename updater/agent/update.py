@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from updater.agent import look, switch
+from updater.agent import look, public, switch
 from updater.agent.ask import find_offer
 from updater.agent.lay import lay_out, plan_of, require_space
 from updater.agent.obtain import (
     check_release,
+    discard,
     download,
     facts_of,
     keep_objects,
@@ -38,7 +39,7 @@ from updater.model import (
     Release,
     State,
 )
-from updater.system import fs
+from updater.report import diff_text
 from updater.system.git.objects import Objects
 
 
@@ -159,12 +160,12 @@ def _bring(
         if request.download_only:
             text = f"{safe(release.version)} is downloaded and verified"
             return Applied("downloaded", None, f"{text}. Nothing else was changed.")
-        shown = _preview(room, state, release, plan, candidate, objects, surveyed)
+        shown = _show(room, state, release, plan, candidate, objects, surveyed)
         if request.dry_run or not room.watcher.consent(shown):
             outcome = "dry-run" if request.dry_run else "declined"
             return Applied(outcome, None, _not_done(release, plan, request, shown))
         state, record = lay_out(room, state, release, plan, candidate, surveyed)
-    fs.remove_tree(os.path.dirname(candidate.objects or room.layout.incoming + "/none"))
+    discard(candidate)
     state = room.save(replace(state, download=None))
     if not request.arm:
         text = f"Staged: {safe(record.version)} is laid out; {_still(room, state)}."
@@ -172,7 +173,7 @@ def _bring(
     return switch.to(room, state, record)
 
 
-def _preview(
+def _show(
     room: Room,
     state: State,
     release: Release,
@@ -181,7 +182,12 @@ def _preview(
     objects: Objects,
     surveyed: Sequence[Surveyed],
 ) -> Preview:
+    """What the person decides on; everybody may read the report of it later."""
     running = room.running(state)
+    report = look.release_report(
+        running, release, objects, surveyed, candidate.received
+    )
+    public.show_report(room.layout, report)
     return Preview(
         running=running,
         version=release.version,
@@ -193,9 +199,7 @@ def _preview(
         kept_files=len(plan.keeps),
         local_changes=changes_of(surveyed, running),
         notices=release.notices,
-        report=look.release_summary(
-            running, release, objects, surveyed, candidate.received
-        ),
+        report=diff_text.summary(report),
     )
 
 

@@ -195,9 +195,12 @@ def make_plan(
             writes.append(Write(path, entry.oid, row.stat.size, look))
     present = {entry.path for entry in entries}
     removed = tuple(sorted(path for path in base.rows if path not in present))
+    directories = _directories(present, metadata, stamp, owner)
     moved = frozenset(p.rpartition(b"/")[0] for p in (*changed, *removed)) | {b"usr"}
+    if base.rows:
+        moved |= _came_or_went(directories, metadata, base)
     return Plan(
-        directories=_directories(entries, metadata, stamp, owner),
+        directories=directories,
         keeps=tuple(keeps),
         writes=tuple(writes),
         specials=_specials(metadata, stamp, owner),
@@ -265,22 +268,49 @@ def _looks_like(row: Row, look: Attributes, old: Metadata | None) -> bool:
 
 
 def _directories(
-    entries: Sequence[TreeEntry],
+    files: Iterable[bytes],
     metadata: Mapping[bytes, Metadata],
     stamp: int,
     owner: Owner,
 ) -> tuple[tuple[bytes, Attributes], ...]:
+    return tuple(
+        (path, attributes(metadata.get(path, _DEFAULT), None, stamp, owner))
+        for path in sorted(_parents(files, metadata))
+    )
+
+
+def _parents(files: Iterable[bytes], metadata: Mapping[bytes, Metadata]) -> set[bytes]:
+    """Every directory of a tree: above its files, and those that are empty."""
+    typed = (path + b"/" for path, meta in metadata.items() if meta.type == "dir")
+    special = (path for path, meta in metadata.items() if meta.type)
     found: set[bytes] = {b""}
-    for path in (entry.path for entry in entries):
+    for path in (*files, *typed, *special):
         parent = path.rpartition(b"/")[0]
         while parent not in found:
             found.add(parent)
             parent = parent.rpartition(b"/")[0]
-    found |= {path for path, meta in metadata.items() if meta.type == "dir"}
-    return tuple(
-        (path, attributes(metadata.get(path, _DEFAULT), None, stamp, owner))
-        for path in sorted(found)
-    )
+    return found
+
+
+def _came_or_went(
+    directories: Iterable[tuple[bytes, Attributes]],
+    metadata: Mapping[bytes, Metadata],
+    base: Base,
+) -> set[bytes]:
+    """Where a directory, device or fifo is new or gone: directories of the new tree."""
+    now = {path for path, _ in directories}
+    came_or_went = now ^ _parents(base.rows, base.metadata)
+    came_or_went |= {
+        path
+        for path in metadata.keys() | base.metadata.keys()
+        if _kind_of(metadata, path) != _kind_of(base.metadata, path)
+    }
+    return {path.rpartition(b"/")[0] for path in came_or_went}
+
+
+def _kind_of(metadata: Mapping[bytes, Metadata], path: bytes) -> object:
+    found = metadata.get(path, _DEFAULT)
+    return None if found.type == "dir" else (found.type, found.dev)
 
 
 def _specials(

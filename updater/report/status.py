@@ -183,6 +183,8 @@ def _facts(status: Status) -> list[tuple[str, str]]:
 def _next(status: Status) -> list[str]:
     match condition(status):
         case Condition.EMPTY:
+            if not status.url:
+                return ["Begin: set [remote] url in /etc/osupdate/config.toml"]
             return ["Begin: osupdate check, then osupdate apply"]
         case Condition.UNKNOWN | Condition.FAILING | Condition.STALE:
             return ["Try again: osupdate check"]

@@ -46,6 +46,11 @@ def check(
         UntrustedError: C1: no such branch; R1: its tip is not released.
         TransportError: the remote cannot be reached.
     """
+    if not remote.url:
+        raise ConfigError(
+            "[remote] url is not set: nobody can be asked for releases",
+            hint="Set it in /etc/osupdate/config.toml; docs/config.md has an example",
+        )
     require_mode(mode)
     heads = patiently(
         lambda: child.list_heads(

@@ -79,12 +79,18 @@ def _look_at(write: Write, directories: checkout.Directories) -> bytes:
         directory = directories.open(parent)
         now = checkout.stat_entry(directory, name)
         digests = checkout.hash_entry(directory, name, now.size, ("sha256", "sha1"))
+        xattrs = checkout.read_xattrs(directory, name)
     except (OSError, HostError) as error:
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         return _HASHED.pack(_MISSING if gone else _CONTENT, _NONE, *Stat(*[0] * 7))
     look = write.attributes
     kind = _SAME
-    if (now.mode, now.uid, now.gid) != (look.mode, look.uid, look.gid):
+    if (now.mode, now.uid, now.gid, xattrs) != (
+        look.mode,
+        look.uid,
+        look.gid,
+        look.xattrs,
+    ):
         kind = _LOOK
     if digests[1].hex() != write.oid:
         kind = _CONTENT
@@ -123,6 +129,22 @@ def _add_aliases(
             rows[path] = row
         else:
             changes.append(LocalChange(path, "modified"))
+
+
+def remembered(plan: Plan, rows: Mapping[bytes, Row]) -> dict[bytes, Row]:
+    """The rows for a stat index: of a file that is not right, what it should be.
+
+    Such a row agrees with no file, so that every survey finds the file changed.
+    """
+    known = dict(rows)
+    for write in plan.writes:
+        if write.path not in rows:
+            look = write.attributes
+            unlike = Stat(0, 0, 0, 0, look.mode, look.uid, look.gid)
+            known[write.path] = Row(bytes.fromhex(write.oid), _NONE, unlike)
+    for path, target in plan.aliases:
+        known.setdefault(path, known[target])
+    return known
 
 
 def _look_at_directories(

@@ -18,7 +18,7 @@ from msgspec import Struct
 from updater.core import text, tree
 from updater.core.index import Index, Row, Stat
 from updater.core.plan import Attributes, Keep, Plan, Write
-from updater.errors import HostError, OsupdateError, UntrustedError
+from updater.errors import HostError, NoSpaceError, OsupdateError, UntrustedError
 from updater.model import Deployment, DeploymentId, ObjectId, Record, Release
 from updater.system import checkout, fs, process
 from updater.system.git.objects import Objects, leave_hashing_to_the_caller
@@ -92,8 +92,17 @@ def stage(
         fs.write_durably(place.index_path, index.to_bytes())
         fs.rename(temporary, final)
     except OSError as error:
+        what, needed = f"cannot stage {name}", plan.written_bytes
+        failed = fs.host_error(error, what, needed, place.deployments)
         fs.remove_tree(temporary)
-        raise fs.host_error(error, f"cannot stage {name}") from error
+        raise failed from error
+    except NoSpaceError as error:
+        free = text.size(fs.free_bytes(place.deployments))
+        fs.remove_tree(temporary)
+        whole = text.size(plan.written_bytes)
+        raise NoSpaceError(
+            f"{error}; staging writes {whole}, and {free} were left of the disk"
+        ) from error
     except (OsupdateError, KeyboardInterrupt):
         fs.remove_tree(temporary)
         raise

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 
 from updater.core.index import Row, Stat
+from updater.core.manifest import XATTRS
 from updater.core.plan import Attributes, Special
 from updater.errors import HostError
 from updater.model import LocalChange
@@ -248,6 +249,26 @@ def _content(directory: int, name: bytes) -> Iterator[bytes | memoryview]:
             yield buffer[:count]
     finally:
         os.close(fd)
+
+
+def read_xattrs(directory: int, name: bytes) -> tuple[tuple[str, bytes], ...]:
+    """The xattrs of an entry that a release may set, sorted by name.
+
+    Raises:
+        OSError.
+    """
+    path = b"/proc/self/fd/%d/%s" % (directory, name)
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return ()
+        raise
+    return tuple(
+        (key, os.getxattr(path, key, follow_symlinks=False))
+        for key in sorted(names)
+        if XATTRS.match(key)
+    )
 
 
 def changed(root: int, rows: Mapping[bytes, Row]) -> list[LocalChange]:

@@ -108,7 +108,8 @@ def replace_link(target: str, link: str) -> None:
         os.symlink(target, temporary)
         rename(temporary, link)
     except OSError as error:
-        raise host_error(error, f"cannot point {link} at {target}") from error
+        what = f"cannot point {link} at {target}"
+        raise host_error(error, what, len(target), os.path.dirname(link)) from error
 
 
 def sync_file(fd: int) -> None:

@@ -318,14 +318,14 @@ def test_config_prints_a_configuration_with_its_sources(osupdate, tmp_path):
     path = tmp_path / "etc/osupdate/config.toml"
     path.parent.mkdir(parents=True)
     path.write_text(
-        '[remote]\nurl = "https://x/y.git"\n\n[health]\ndeadline = "2min"\n'
+        '[remote]\nurl = "https://x/y.git"\n\n[reboot]\nusers_grace = "2min"\n'
     )
     code, out, _ = osupdate("config")
     assert code == 0
     assert f'url = "https://x/y.git"  # {path}:2\n' in out
     assert 'channel = "stable"  # default\n' in out
     assert "# proxy is not set (default)\n" in out
-    assert f'deadline = "2min"  # {path}:5; not used by this version\n' in out
+    assert f'users_grace = "2min"  # {path}:5; not used by this version\n' in out
 
 
 def test_what_config_prints_is_a_configuration_with_the_same_values(osupdate, tmp_path):

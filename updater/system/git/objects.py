@@ -70,7 +70,7 @@ def configure() -> None:
     pygit2.settings.owner_validation = True
     pygit2.settings.enable_caching(OFF)  # a cache keeps large blobs alive
     pygit2.settings.mwindow_size = 1 << 20
-    pygit2.settings.mwindow_mapped_limit = 32 << 20
+    pygit2.settings.mwindow_mapped_limit = 8 << 20
 
 
 def leave_hashing_to_the_caller() -> None:
