@@ -125,9 +125,7 @@ def story(tmp_path_factory):
     rootfs = directory / "rootfs"
     for version in ("1.3", "1.4", "1.5"):
         make_rootfs(rootfs, {"etc/motd": version, "usr/share/news": version})
-        story.commits[version] = publish_release(
-            story.repo, rootfs, version, story.key
-        )
+        story.commits[version] = publish_release(story.repo, rootfs, version, story.key)
         story.trees[version] = directory / version
         shutil.copytree(rootfs, story.trees[version], symlinks=True)
     old = stories.machine_of(story, directory / "old" / "machine")

@@ -37,9 +37,7 @@ def disk():
     def mount(path, **options):
         path.mkdir(parents=True, exist_ok=True)
         words = ",".join(f"{key}={value}" for key, value in options.items())
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", words, "none", path], check=True
-        )
+        subprocess.run(["mount", "-t", "tmpfs", "-o", words, "none", path], check=True)
         mounted.append(path)
 
     yield mount

@@ -300,7 +300,12 @@ def _tidy(room: Room, state: State) -> State:
     directory = os.path.dirname(room.layout.index(DeploymentId("x")))
     for name in set(os.listdir(directory)) - known:
         fs.remove_tree(os.path.join(directory, name))
+    for place in (layout.state_dir, layout.public, os.path.dirname(layout.current)):
+        for name in os.listdir(place):
+            if name.endswith(".tmp"):
+                fs.remove_tree(os.path.join(place, name))
     public.forget_reports(layout, here)
+    public.show_booted(layout, room.booted())
     Keeper(layout.repository).make()
     return room.save(replace(state, download=None)) if done else state
 

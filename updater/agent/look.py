@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from updater.agent import public
 from updater.agent.room import Room, Surveyed, sizes_of
-from updater.core import commits, index, machine, manifest, names, tree
+from updater.core import commits, index, machine, manifest, names, tree, treediff
 from updater.core.plan import Base, Plan, make_plan
 from updater.errors import HostError, UsageError
 from updater.model import (
@@ -127,16 +127,20 @@ def lay_open(
         UntrustedError: F2: damaged since.
         HostError: it is not here.
     """
+    root = _tree_of(commit, objects)
+    flat = tree.flatten(root, objects.read_tree, submodules=True, known=known)
+    metadata = _manifest(flat.entries, objects)
+    return Laid(flat.entries, flat.trees, metadata)
+
+
+def _tree_of(commit: ObjectId, objects: Objects) -> ObjectId:
     try:
-        root = commits.parse(objects.read(commit)[1]).tree
+        return commits.parse(objects.read(commit)[1]).tree
     except KeyError as error:
         raise HostError(
             f"the commit {commit} is not here any more",
             hint=f"Fetch it again: osupdate apply {commit[:7]} --full",
         ) from error
-    flat = tree.flatten(root, objects.read_tree, submodules=True, known=known)
-    metadata = _manifest(flat.entries, objects)
-    return Laid(flat.entries, flat.trees, metadata)
 
 
 def _manifest(entries: Sequence[TreeEntry], objects: Objects) -> dict[bytes, Metadata]:
@@ -237,18 +241,35 @@ def diff(
     download = room.layout.download(new) if isinstance(new, Download) else None
     objects = open_kept(room, surveyed, download)
     sizes = objects.sizes(sizes_of(surveyed))
-    commit = new.offer.commit if isinstance(new, Download) else new.commit
-    laid = lay_open(commit, objects)
-    if isinstance(new, Download):
-        record = _as_record(new.offer, objects)
-        fresh = _snapshot("available", record, laid, objects, sizes)
-    else:
-        fresh = _snapshot(_role(room, state, new), new, laid, objects, sizes)
-    before = None
-    if old:
-        held = lay_open(old.commit, objects, laid.trees)
-        before = _snapshot(_role(room, state, old), old, held, objects, sizes)
-    return compare.compare(before, fresh, paths=paths)
+    record = _as_record(new.offer, objects) if isinstance(new, Download) else new
+    role = "available" if isinstance(new, Download) else _role(room, state, new)
+    if old is None:
+        laid = lay_open(record.commit, objects)
+        fresh = _snapshot(role, record, laid, objects, sizes)
+        return compare.compare(None, fresh, paths=paths)
+    before, after = _lay_open_both(old.commit, record.commit, objects)
+    return compare.compare(
+        _snapshot(_role(room, state, old), old, before, objects, sizes),
+        _snapshot(role, record, after, objects, sizes),
+        paths=paths,
+    )
+
+
+def _lay_open_both(old: ObjectId, new: ObjectId, objects: Objects) -> tuple[Laid, Laid]:
+    """Read two kept commits where they differ, and only there."""
+    read = objects.read_tree
+    roots = _tree_of(old, objects), _tree_of(new, objects)
+    told = []
+    for root in roots:
+        blob = treediff.find(root, MANIFEST_PATH, read)
+        told.append(manifest.parse(objects.read_blob(blob)) if blob else {})
+    wanted = treediff.Wanted(treediff.differing_metadata(told[0], told[1]))
+    sides = treediff.differing(roots[0], roots[1], read, wanted)
+    before, after = (
+        Laid(tuple(entries), {}, metadata)
+        for entries, metadata in zip(sides, told, strict=True)
+    )
+    return before, after
 
 
 def _indexed(room: Room, state: State) -> list[Surveyed]:

@@ -1,7 +1,7 @@
 """Getting a release: download and verify. Nothing is believed before `verify`."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from msgspec.structs import replace
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from updater.agent.room import Room, Surveyed, directories, sizes_of
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
-from updater.errors import NoSpaceError, RefusedError, UntrustedError
+from updater.errors import NoSpaceError, UntrustedError
 from updater.model import (
     Candidate,
     MachineFacts,
@@ -23,13 +23,12 @@ from updater.model import (
 from updater.steps.fetch import fetch
 from updater.steps.verify import verify
 from updater.system import fs
-from updater.system.git.child import FetchLimits, ObjectSources
+from updater.system.git.child import FetchLimits, ObjectSources, TooLargeError
 from updater.system.git.keeper import Keeper, Kept
 from updater.system.git.objects import DeploymentBlobs, Objects, open_objects
 
 RESERVE = 16 << 20  # bytes that a download leaves free
 LEAST_FREE = 64 << 20  # bytes without which no download is begun
-_ANY_SIZE = FetchLimits()
 _NAMED = 3  # paths in a sentence
 
 
@@ -60,13 +59,6 @@ def download(
         return here
     sources = ObjectSources() if complete else _sources(room, surveyed)
     limits = FetchLimits(size=_room_for_download(room, state))
-
-    def progress(step: Progress) -> None:
-        if step.phase == "receiving":
-            room.watcher.progress(step.received, None, "bytes")
-        else:
-            room.watcher.progress(step.indexed, step.total or None, "objects")
-
     started = room.now()
     try:
         candidate = fetch(
@@ -75,27 +67,41 @@ def download(
             sources,
             room.layout.incoming,
             limits,
-            progress,
+            _progress(room),
             allow_plain=room.allow_plain,
             announce=room.watcher.notice,
             sleep=room.sleep,
             secrets_dir=room.secrets,
         )
-    except RefusedError as error:
-        if f"limit of {limits.size:,} bytes" not in str(error) or limits == _ANY_SIZE:
-            raise
-        raise NoSpaceError(
-            f"the download needs more than the {size(limits.size)} that it may take of "
-            f"the {size(fs.free_bytes(room.layout.incoming))} free in "
-            f"{room.layout.incoming}",
-            hint="Free some: osupdate gc",
-        ) from error
+    except TooLargeError as error:
+        raise _out_of_room(room, limits, error) from error
     took = max(1, room.now() - started)
-    speed = (
-        f"{size(candidate.received)} in {took}s ({size(candidate.received // took)}/s)"
-    )
-    room.watcher.done(speed)
+    speed = size(candidate.received // took)
+    room.watcher.done(f"{size(candidate.received)} in {took}s ({speed}/s)")
     return candidate
+
+
+def _progress(room: Room) -> Callable[[Progress], None]:
+    def show(step: Progress) -> None:
+        if step.phase == "receiving":
+            room.watcher.progress(step.received, None, "bytes")
+        else:
+            room.watcher.progress(step.indexed, step.total or None, "objects")
+
+    return show
+
+
+def _out_of_room(
+    room: Room, limits: FetchLimits, error: TooLargeError
+) -> NoSpaceError | TooLargeError:
+    """The limit was the disk's, or everybody's."""
+    if limits == FetchLimits():
+        return error
+    return NoSpaceError(
+        f"the download needs more than the {size(limits.size)} that it may take of the "
+        f"{size(fs.free_bytes(room.layout.incoming))} free in {room.layout.incoming}",
+        hint="Free some: osupdate gc",
+    )
 
 
 def _downloaded(room: Room, state: State, offer: Offer) -> Candidate | None:

@@ -23,6 +23,14 @@ DPKG_STATUS_D = b"var/lib/dpkg/status.d/"
 APK_INSTALLED = (b"lib/apk/db/installed", b"usr/lib/apk/db/installed")
 PACMAN_LOCAL = b"var/lib/pacman/local/"
 RPM_SQLITE = (b"usr/lib/sysimage/rpm/rpmdb.sqlite", b"var/lib/rpm/rpmdb.sqlite")
+DATABASES = (
+    DPKG_STATUS,
+    DPKG_STATUS_D.rstrip(b"/"),
+    *APK_INSTALLED,
+    PACMAN_LOCAL.rstrip(b"/"),
+    *RPM_SQLITE,
+)
+"""Where package managers keep their lists: files, and directories of files."""
 NO_ARCH = frozenset(("all", "noarch", "any", "none", ""))
 
 _SOURCE = re.compile(r"(\S+)(?: \((.+)\))?")

@@ -310,7 +310,7 @@ def _came_or_went(
 
 def _kind_of(metadata: Mapping[bytes, Metadata], path: bytes) -> object:
     found = metadata.get(path, _DEFAULT)
-    return None if found.type == "dir" else (found.type, found.dev)
+    return None if found.type in (None, "dir") else (found.type, found.dev)
 
 
 def _specials(

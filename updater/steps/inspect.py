@@ -1,6 +1,7 @@
 """Inspect: is a deployment still the release that it was, byte for byte; and repair."""
 
 import os
+import stat
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -66,7 +67,13 @@ def inspect(
             *(special.path for special in plan.specials),
             *(directory for directory, _ in plan.directories),
         )
-        changes += _look_at_directories(root, plan.directories)
+        for directory, look in plan.directories:
+            changes += _look_beside_files(root, directory, look, None)
+        for special in plan.specials:
+            device = os.makedev(*special.device)
+            changes += _look_beside_files(
+                root, special.path, special.attributes, device
+            )
         changes += checkout.strays(root, known)
     finally:
         os.close(root)
@@ -113,22 +120,30 @@ def _sort_out(
 def _add_aliases(
     root: int, plan: Plan, rows: dict[bytes, Row], changes: list[LocalChange]
 ) -> None:
+    kinds = {change.path: change.kind for change in changes}
     for path, target in plan.aliases:
-        parent, _, name = path.rpartition(b"/")
-        try:
-            fd = fs.open_beneath(root, parent)
-            try:
-                now = checkout.stat_entry(fd, name)
-            finally:
-                os.close(fd)
-        except OSError:
-            changes.append(LocalChange(path, "missing"))
-            continue
+        now, first = _find(root, path), _find(root, target)
         row = rows.get(target)
-        if row is not None and row.stat.inode == now.inode:
+        if now is None:
+            changes.append(LocalChange(path, "missing"))
+        elif first is None or now.st_ino != first.st_ino:
+            changes.append(LocalChange(path, "modified"))
+        elif row is not None:
             rows[path] = row
         else:
-            changes.append(LocalChange(path, "modified"))
+            changes.append(LocalChange(path, kinds[target]))
+
+
+def _find(root: int, path: bytes) -> os.stat_result | None:
+    parent, _, name = path.rpartition(b"/")
+    try:
+        fd = fs.open_beneath(root, parent)
+        try:
+            return os.lstat(name or b".", dir_fd=fd)
+        finally:
+            os.close(fd)
+    except OSError:
+        return None
 
 
 def remembered(plan: Plan, rows: Mapping[bytes, Row]) -> dict[bytes, Row]:
@@ -147,23 +162,22 @@ def remembered(plan: Plan, rows: Mapping[bytes, Row]) -> dict[bytes, Row]:
     return known
 
 
-def _look_at_directories(
-    root: int, directories: Sequence[tuple[bytes, Attributes]]
+def _look_beside_files(
+    root: int, path: bytes, look: Attributes, device: int | None
 ) -> list[LocalChange]:
-    changes = []
-    for path, look in directories:
-        try:
-            found = os.stat(path or b".", dir_fd=root, follow_symlinks=False)
-        except OSError:
-            changes.append(LocalChange(path, "missing"))
-            continue
-        if (found.st_mode, found.st_uid, found.st_gid) != (
-            look.mode,
-            look.uid,
-            look.gid,
-        ):
-            changes.append(LocalChange(path, "metadata"))
-    return changes
+    """What is wrong with a directory, device or fifo; one change or none."""
+    found = _find(root, path)
+    if found is None:
+        return [LocalChange(path, "missing")]
+    if stat.S_IFMT(found.st_mode) != stat.S_IFMT(look.mode) or (
+        device is not None and found.st_rdev != device
+    ):
+        return [LocalChange(path, "modified")]
+    seen = (found.st_mode, found.st_uid, found.st_gid)
+    same = seen == (look.mode, look.uid, look.gid)
+    if device is None:
+        same = same and checkout.read_xattrs(root, path or b".") == look.xattrs
+    return [] if same else [LocalChange(path, "metadata")]
 
 
 def repairable(
@@ -200,6 +214,7 @@ def repair(
     targets = {aliases.get(name, name) for name in wanted}
     links = [pair for pair in plan.aliases if pair[1] in targets or pair[0] in wanted]
     looks = dict(plan.directories)
+    specials = {special.path: special for special in plan.specials}
     done: list[bytes] = []
     root = os.open(path, _DIRECTORY)
     try:
@@ -208,6 +223,9 @@ def repair(
         for name in sorted(targets & writes.keys()):
             _repair_file(root, writes[name], objects)
             done.append(name)
+        for name in sorted(specials.keys() & set(wanted)):
+            _unlink(root, name)
+            checkout.make_special(root, specials[name])
         for alias, target in links:
             _unlink(root, alias)
             checkout.make_alias(root, alias, target)

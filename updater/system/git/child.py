@@ -81,6 +81,10 @@ class RejectedError(TransportError):
     """The next try would end the same way; a person has to act, or it is too late."""
 
 
+class TooLargeError(RefusedError):
+    """The remote sent more bytes than `FetchLimits.size`."""
+
+
 class MissingBasesError(TransportError):
     """The remote's deltas build on objects that are not here: fetch without haves."""
 
@@ -393,6 +397,8 @@ class _Watch:
                 return MissingBasesError(message)
             case "untrusted":
                 return UntrustedError(safe(failure.check, 4), message)
+            case "size":
+                return TooLargeError(message)
             case "refused":
                 return RefusedError(message)
             case "space":

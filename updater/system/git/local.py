@@ -145,7 +145,7 @@ class _Copy:
         self.received += len(content)
         if self.received > self._request.size:
             raise FailedError(
-                "refused", f"it has more than the limit of {self._request.size:,} bytes"
+                "size", f"it has more than the limit of {self._request.size:,} bytes"
             )
         now = time.monotonic()
         if now - self._last >= _INTERVAL:

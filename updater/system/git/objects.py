@@ -7,6 +7,7 @@ alternates or owner of somebody else's repository is believed.
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import pygit2
 from msgspec import Struct
@@ -85,8 +86,10 @@ def leave_hashing_to_the_caller() -> None:
 class Objects:
     """A bare object database. Content is checked against its id by libgit2."""
 
-    def __init__(self, odb: pygit2.Odb) -> None:
+    def __init__(self, odb: pygit2.Odb, near: pygit2.Odb | None = None) -> None:
         self._odb = odb
+        # Python answers slowly, and libgit2 asks every backend: git's stores first.
+        self._near = near or odb
         self._repository = pygit2.Repository()
         self._repository.set_odb(odb)
 
@@ -96,7 +99,8 @@ class Objects:
         return self._odb
 
     def __contains__(self, oid: ObjectId) -> bool:
-        return pygit2.Oid(hex=oid) in self._odb
+        raw = pygit2.Oid(hex=oid)
+        return raw in self._near or raw in self._odb
 
     def read(self, oid: ObjectId) -> tuple[str, bytes]:
         """An object's kind and content.
@@ -105,8 +109,9 @@ class Objects:
             KeyError: it is not here.
             UntrustedError: F2: damaged, or not what its id says.
         """
+        raw = pygit2.Oid(hex=oid)
         try:
-            kind, content = self._odb.read(pygit2.Oid(hex=oid))
+            kind, content = self._store_of(raw).read(raw)
         except KeyError:
             raise
         except pygit2.GitError as error:
@@ -144,13 +149,17 @@ class Objects:
             KeyError: it is not here.
             UntrustedError: F2: damaged.
         """
+        raw = pygit2.Oid(hex=oid)
         try:
-            kind, size = self._odb.read_header(pygit2.Oid(hex=oid))
+            kind, size = self._store_of(raw).read_header(raw)
         except KeyError:
             raise
         except pygit2.GitError as error:
             raise _damaged(oid, error) from error
         return _NAMES[ObjectType(kind)], size
+
+    def _store_of(self, oid: pygit2.Oid) -> pygit2.Odb:
+        return self._near if oid in self._near else self._odb
 
     def sizes(self, known: Mapping[ObjectId, int]) -> "Sizes":
         """Bytes of every object, looked up when asked and not known."""
@@ -191,13 +200,20 @@ def open_objects(
 ) -> Objects:
     """Open object directories (`.../objects`) and deployments as one database."""
     configure()
+    near = _open_stores(directories)
+    if not deployments:
+        return Objects(near)
+    odb = _open_stores(directories)
+    odb.add_backend(DeploymentBackend(deployments), _PRIORITY)
+    return Objects(odb, near)
+
+
+def _open_stores(directories: Sequence[str]) -> pygit2.Odb:
     odb = pygit2.Odb()
     for directory in directories:
         if os.path.isdir(directory):
             odb.add_disk_alternate(directory)
-    if deployments:
-        odb.add_backend(DeploymentBackend(deployments), _PRIORITY)
-    return Objects(odb)
+    return odb
 
 
 class DeploymentBackend(pygit2.OdbBackend):
@@ -206,7 +222,10 @@ class DeploymentBackend(pygit2.OdbBackend):
     def __init__(self, deployments: Sequence[DeploymentBlobs]) -> None:
         super().__init__()
         self._deployments = deployments
-        self._places = index.blobs([source.rows for source in deployments])
+
+    @cached_property
+    def _places(self) -> dict[bytes, tuple[int, bytes]]:
+        return index.blobs([source.rows for source in self._deployments])
 
     def exists_cb(self, oid: pygit2.Oid) -> bool:
         """Whether some deployment had this blob when it was whole."""

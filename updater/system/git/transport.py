@@ -275,7 +275,9 @@ class _Callbacks(pygit2.RemoteCallbacks):
     def transfer_progress(self, stats: pygit2.remotes.TransferProgress) -> None:
         """Report now and then; stop at the limit."""
         if stats.received_bytes > self._limit:
-            raise self._refuse(f"sent more than the limit of {self._limit:,} bytes")
+            what = f"sent more than the limit of {self._limit:,} bytes"
+            self.failure = FailedError("size", f"{self._location.host} {what}")
+            raise self.failure
         phase = _phase(stats)
         now = time.monotonic()
         if phase == self._phase and now - self._last < _INTERVAL:
@@ -325,7 +327,7 @@ _REASONS = (  # libgit2's words, kind, ours
     (r"SSL certificate is invalid|certificate", "refused", _CERTIFICATE[False]),
     (r"out of memory", "refused", "sent more than fits into the memory limit"),
     (r"No space left|quota", "space", "the disk is full"),
-    (r"File too large", "refused", "sent more than the size limit"),
+    (r"File too large", "size", "sent more than the size limit"),
     (r"401|403|[Aa]uthentic|too many", "rejected", "did not accept our credentials"),
     (
         r"status code: 404|not found|does not exist",
