@@ -17,55 +17,66 @@ UPDATES = 20
 
 
 class Bench:
-    """One run: where it works, on what, and what it found so far."""
+    """One run: where it works, on what, and what it found so far.
 
-    def __init__(self, found, rounds):
+    The repositories stay on a filesystem of their own; each round of the machines begins
+    on an empty one.
+    """
+
+    def __init__(self, found, rounds, published):
         self.pair = found
         self.rounds = rounds
-        self.work = measure.fresh(WORK)
-        self.key = ours.new_key(self.work)
+        self.published = published
+        self.key = ours.new_key(published)
         self.samples = measure.Samples()
-        self.ours = self.work / "ours.git"
-        self.ostree = self.work / "ostree"
+        self.ours = published / f"{rounds - 1}.git"
+        self.ostree = published / "ostree"
         self.commits = []
 
     def publish(self):
         """The first release, the next one, and the next one again."""
-        trees = (self.pair.old, self.pair.new, self.pair.new)
-        steps = list(
-            zip(("first", "next", "again"), ("1", "2", "2"), trees, strict=True)
-        )
         for number in range(self.rounds):
-            ours.forget(self.ours)
-            git = peers.GitPublisher(self.work / "git.git")
-            for step, version, tree in steps:
-                say(f"publish, {step}: round {number + 1}")
-                if step != "again":
-                    done = ours.publish(tree, self.ours, version, self.key)
-                    self.samples.add(f"git publish {step}", git.publish(tree, version))
-                else:
-                    done = ours.publish(tree, self.ours, "3", self.key)
-                    self.samples.add(f"git publish {step}", git.add(tree))
-                self.samples.add(f"publish {step}", done.seconds)
-                self.samples.add("publish memory", done.memory)
-        measure.remove(git.path)
+            say(f"publish: round {number + 1}")
+            self._publish_both(
+                self.published / f"{number}.git",
+                peers.GitPublisher(self.published / f"{number}.peer.git"),
+            )
+        say("publish: ostree, once")
         archive = peers.OstreePublisher(self.ostree)
-        for step, version, tree in steps[:2]:
-            say(f"publish, {step}: ostree, once")
+        for step, version, tree in self._steps()[:2]:
             self.samples.add(f"ostree publish {step}", archive.publish(tree, version))
         self.commits = archive.commits()
 
-    def stage(self):
-        """The first release on an empty machine, then the update; of all three."""
-        for number in range(self.rounds):
-            say(f"apply the first release, then the update: round {number + 1}")
-            self._stage_ours()
-            self._stage_git()
-            self._stage_ostree()
-
-    def _stage_ours(self):
+    def _publish_both(self, repository, git):
         add = self.samples.add
-        machine = ours.Machine(self.work / "machine", f"file://{self.ours}", self.key)
+        ours.forget(repository)
+        for step, version, tree in self._steps():
+            done = ours.publish(tree, repository, version, self.key)
+            add(f"publish {step}", done.seconds)
+            add("publish memory", done.memory)
+            add(
+                f"git publish {step}",
+                git.add(tree) if step == "again" else git.publish(tree, version),
+            )
+
+    def _steps(self):
+        """A name, a version and a tree each; the last one publishes nothing."""
+        old, new = self.pair.old, self.pair.new
+        return [("first", "1", old), ("next", "2", new), ("again", "3", new)]
+
+    def machines(self):
+        """The first release on an empty machine, then the update; then questions."""
+        for number in range(self.rounds):
+            say(f"the first release, then the update: round {number + 1}")
+            with measure.filesystem(WORK / "round") as place:
+                machine = self._stage_ours(place)
+                self._stage_git(place)
+                self._stage_ostree(place)
+                self._ask(machine)
+
+    def _stage_ours(self, place):
+        add = self.samples.add
+        machine = ours.Machine(place / "machine", f"file://{self.ours}", self.key)
         for name, version in (("full", "1"), ("update", "2")):
             done, stages, _ = machine.apply(version)
             add(name, done.seconds)
@@ -74,10 +85,10 @@ class Bench:
                 add(f"{name}, {stage}", seconds)
             state, deployments = machine.beside()
             add(f"{name}, beside", 100 * state / deployments)
-        self.machine = machine
+        return machine
 
-    def _stage_git(self):
-        clone = peers.GitClone(self.work / "clone", f"file://{self.ours}")
+    def _stage_git(self, place):
+        clone = peers.GitClone(place / "clone", f"file://{self.ours}")
         add = self.samples.add
         clone.begin_with("1")
         add("git full, stage", clone.lay_out("1").seconds)
@@ -85,73 +96,68 @@ class Bench:
         laid = clone.update("2").seconds
         add("git update, stage", laid)
         add("git update", fetched + laid)
-        measure.remove(clone.path)
 
-    def _stage_ostree(self):
-        machine = peers.OstreeMachine(self.work / "peer", f"file://{self.ostree}")
+    def _stage_ostree(self, place):
+        machine = peers.OstreeMachine(place / "peer", f"file://{self.ostree}")
         add = self.samples.add
         old, new = self.commits
         pulled = machine.pull(old).seconds
         add("ostree full, stage", machine.checkout(old, "copy", "-C").seconds)
-        measure.remove(machine.path / "copy")
         add("ostree full", pulled + machine.checkout(old, "old").seconds)
         pulled = machine.pull(new).seconds
         laid = machine.checkout(new, "new").seconds
         add("ostree update, stage", laid)
         add("ostree update", pulled + laid)
-        measure.remove(machine.path)
 
-    def ask(self):
-        """What people type often: on the machine that runs the update."""
-        for _ in range(2 * self.rounds + 1):
-            for name in ("status", "check", "diff"):
-                done = self.machine.run(name)
-                self.samples.add(name, done.seconds)
-                self.samples.add(f"{name} memory", done.memory)
+    def _ask(self, machine):
+        """What people type often, on the machine that runs the update."""
+        for name in ("status", "check", "diff") * 3:
+            done = machine.run(name)
+            self.samples.add(name, done.seconds)
+            self.samples.add(f"{name} memory", done.memory)
 
     def transfer(self):
         """Bytes of the update over HTTP: `git http-backend`, and files of ostree."""
-        say("the update over HTTP: bytes")
-        with Served(self.work) as server:
-            machine = ours.Machine(self.work / "http", f"file://{self.ours}", self.key)
+        say("the update over HTTP")
+        local = f"file://{self.ours}"
+        with (
+            measure.filesystem(WORK / "round") as place,
+            Served(self.published) as server,
+        ):
+            served = f"{server.url}/{self.ours.name}"
+            machine = ours.Machine(place / "machine", local, self.key)
             machine.apply("1")
-            machine.follow(f"{server.url}/{self.ours.name}")
+            machine.follow(served)
             server.taken()
             done, _, _ = machine.apply("2")
             self.samples.add("bytes", server.taken())
             self.samples.add("update over HTTP", done.seconds)
-            measure.remove(machine.root)
-            clone = peers.GitClone(self.work / "clone", f"file://{self.ours}")
+
+            clone = peers.GitClone(place / "clone", local)
             clone.begin_with("1")
             server.taken()
-            fetched = clone.fetch("2", url=f"{server.url}/{self.ours.name}")
+            fetched = clone.fetch("2", url=served)
             self.samples.add("git bytes", server.taken())
             self.samples.add("git fetch over HTTP", fetched.seconds)
-            measure.remove(clone.path)
-            peer = peers.OstreeMachine(
-                self.work / "peer", f"{server.url}/{self.ostree.name}"
-            )
+
+            peer = peers.OstreeMachine(place / "peer", f"file://{self.ostree}")
             peer.pull(self.commits[0])
+            peer.follow(f"{server.url}/{self.ostree.name}")
             server.taken()
             peer.pull(self.commits[1])
             self.samples.add("ostree bytes", server.taken())
-            measure.remove(peer.path)
 
     def grow(self):
-        """Twice the files, and many updates."""
+        """The same update on twice the files; then many updates."""
         say("the same update on twice the files")
-        growth.measure_twice(
-            self.pair, self.work / "twice", self.key, self.samples, self.rounds
-        )
+        for _ in range(max(1, self.rounds - 1)):
+            with measure.filesystem(WORK / "round") as place:
+                growth.measure_twice(self.pair, place, self.key, self.samples)
         say(f"{UPDATES} updates")
-        (state, deployments), seconds = growth.many_updates(
-            self.pair,
-            self.ours,
-            self.machine,
-            self.work / "many",
-            self.key,
-            UPDATES - 1,
-        )
+        with measure.filesystem(WORK / "round") as place:
+            (state, deployments), seconds = growth.many_updates(
+                self.pair, self.ours, place, self.key, UPDATES
+            )
         self.samples.add("many, beside", 100 * state / deployments)
         self.samples.add("update of 100 files", seconds)
 
@@ -267,12 +273,14 @@ def main():
         f"{found.size / 1e9:.2f} GB, {found.changed:,} changed; largest "
         f"{found.largest / 1e6:.0f} MB; {peers.versions()}; {os.cpu_count()} processors"
     )
-    bench = Bench(found, rounds=1 if args.quick else 3)
-    for part in (bench.publish, bench.stage, bench.ask, bench.transfer, bench.grow):
-        part()
+    WORK.mkdir(parents=True, exist_ok=True)
+    with measure.filesystem(WORK / "published") as published:
+        bench = Bench(found, 1 if args.quick else 3, published)
+        for part in (bench.publish, bench.machines, bench.transfer, bench.grow):
+            part()
+        for number in range(bench.rounds):
+            ours.forget(published / f"{number}.git")
     print("\n".join(table.render(rows(bench.samples, found.largest))))
-    ours.forget(bench.ours)
-    measure.remove(bench.work)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,11 @@ class OstreeMachine:
         _ostree(self._repository, "init", "--mode=bare")
         _ostree(self._repository, "remote", "add", "--no-gpg-verify", "from", url)
 
+    def follow(self, url):
+        """Pull from this URL."""
+        _ostree(self._repository, "remote", "delete", "from")
+        _ostree(self._repository, "remote", "add", "--no-gpg-verify", "from", url)
+
     def pull(self, commit):
         """One pull; durable, as it is by default."""
         return _ostree(self._repository, "pull", "from", commit)

@@ -92,6 +92,13 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A client that hangs up when it has everything is no error."""
+
+
 class _Counted:
     """Passes bytes on and adds them up."""
 
@@ -108,10 +115,9 @@ class Served:
     """Serves a directory; `taken()` is the bytes of content since it was last asked."""
 
     def __init__(self, root):
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.root, self._server.sent = root, 0
         self._server.lock = threading.Lock()
-        self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def taken(self):

@@ -249,9 +249,7 @@ def test_times_follow_the_release_only_where_something_changed(machine, publishe
         assert now[path] == one, path
 
 
-def test_what_somebody_took_away_by_hand_comes_back_with_the_update(
-    machine, published
-):
+def test_what_somebody_took_away_by_hand_comes_back_with_the_update(machine, published):
     """A lost capability, owner, ACL or link is neither kept nor overlooked."""
     machine.run("apply", "1")
     root = machine.current.resolve()
@@ -284,6 +282,11 @@ def test_repair_brings_attributes_back(machine, published):
     (root / "usr/bin/perl").write_text("evil")
     (root / "usr/share/nothing").rmdir()
     (root / "opt/initctl").unlink()
+    (root / "opt/disk").unlink()
+    os.mknod(root / "opt/disk", stat.S_IFBLK | 0o660, os.makedev(8, 0))
+    os.removexattr(root / "opt/spool", "system.posix_acl_default")
+    shutil.rmtree(root / "usr/share/deep/a/b")
+    (root / "usr/share/deep/a/b").symlink_to("/etc")
     machine.run("verify", "--repair")
     assert_exact(machine, published[2], "1")
     machine.run("verify", "--exit-code")

@@ -192,9 +192,7 @@ def repairable(
     )
 
 
-def repair(
-    path: str, plan: Plan, wanted: Sequence[bytes], objects: Objects
-) -> tuple[bytes, ...]:
+def repair(path: str, plan: Plan, wanted: Sequence[bytes], objects: Objects) -> None:
     """Write files of a deployment anew, each replaced by one rename.
 
     Args:
@@ -202,9 +200,6 @@ def repair(
         plan: a full one of its release.
         wanted: the paths.
         objects: has their blobs, from anywhere but these files.
-
-    Returns:
-        The paths that are right again.
 
     Raises:
         HostError, UntrustedError.
@@ -215,37 +210,34 @@ def repair(
     links = [pair for pair in plan.aliases if pair[1] in targets or pair[0] in wanted]
     looks = dict(plan.directories)
     specials = {special.path: special for special in plan.specials}
-    done: list[bytes] = []
     root = os.open(path, _DIRECTORY)
     try:
         lost = [name for name in wanted if name in looks]
         _repair_directories(root, lost, looks)
         for name in sorted(targets & writes.keys()):
             _repair_file(root, writes[name], objects)
-            done.append(name)
         for name in sorted(specials.keys() & set(wanted)):
             _unlink(root, name)
             checkout.make_special(root, specials[name])
         for alias, target in links:
             _unlink(root, alias)
             checkout.make_alias(root, alias, target)
-            done.append(alias)
         fs.sync_filesystem(root)
     except OSError as error:
         raise fs.host_error(error, f"cannot repair {path}") from error
     finally:
         os.close(root)
-    return tuple(sorted({*done, *lost} & set(wanted)))
 
 
 def _repair_directories(
     root: int, lost: Sequence[bytes], looks: Mapping[bytes, Attributes]
 ) -> None:
     for name in sorted(lost):
-        try:
-            checkout.make_directories(root, [name])
-        except FileExistsError:
+        found = _find(root, name)
+        if found is not None and stat.S_ISDIR(found.st_mode):
             continue
+        _unlink(root, name)
+        checkout.make_directories(root, [name])
     checkout.dress_directories(root, [(name, looks[name]) for name in lost])
 
 
