@@ -20,7 +20,7 @@ xz-utils
 zstd
 "
 # For `make bench` only, beside the ones above.
-bench="ostree time"
+bench="ostree"
 
 [ "${1:-}" != bench ] || packages="$packages $bench"
 command -v dpkg-query > /dev/null || exit 0

@@ -122,9 +122,9 @@ def fresh(path):
 def filesystem(place):
     """An empty ext4 of its own, mounted at `place`, and gone afterwards.
 
-    On a filesystem with a past, creating a file takes ten times as long in one minute as
-    in the next (ext4 searches for a free inode, and passes over those just deleted), which
-    would be counted for whoever comes next.
+    On one with a past, creating a file takes ten times as long in one minute as in the
+    next (ext4 looks for a free inode, and passes over those just deleted); that would
+    be counted for whoever comes next.
     """
     image = Path(f"{place}.img")
     unmount(place)

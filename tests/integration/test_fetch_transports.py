@@ -206,7 +206,7 @@ def test_deltas_are_resolved_from_the_files_of_a_deployment(tmp_path):
     (deployment / "usr/a").write_text(text)
     facts = (deployment / "usr/a").stat()
     stat = Stat(
-        facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, 0, 0, 0
+        facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, 0, 0, 0, 1
     )
     row = Row(bytes.fromhex(blob), bytes(32), stat)
     stored = tmp_path / "index"

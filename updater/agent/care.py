@@ -261,10 +261,6 @@ def _written(room: Room, record: Record) -> list[bytes]:
 
 
 def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
-    try:
-        touched = list(room.index_of(record).rows.values())
-    except HostError:
-        touched = []
     left = tuple(r for r in state.deployments if r.id != record.id)
     previous = None if state.previous == record.id else state.previous
     state = room.save(replace(state, deployments=left, previous=previous))
@@ -272,19 +268,7 @@ def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
     freed = collect.remove(
         room.layout.deployment(record.id), room.layout.index(record.id)
     )
-    for other in left:
-        _renew(room, other, touched)
     return state, freed
-
-
-def _renew(room: Room, record: Record, touched: Sequence[Row]) -> None:
-    try:
-        index = room.index_of(record)
-    except HostError:
-        return
-    path = room.layout.deployment(record.id)
-    if collect.refresh(path, index, touched):
-        fs.write_durably(room.layout.index(record.id), index.to_bytes())
 
 
 def _tidy(room: Room, state: State) -> State:

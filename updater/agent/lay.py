@@ -9,10 +9,9 @@ from updater.agent import look
 from updater.agent.obtain import RESERVE
 from updater.agent.room import Room, Surveyed, deployment_id, sizes_of
 from updater.core import machine
-from updater.core.index import Index, follow_links
 from updater.core.plan import Base, Plan, make_plan
 from updater.core.text import plural, safe, size
-from updater.errors import HostError, NoSpaceError
+from updater.errors import NoSpaceError
 from updater.model import Candidate, DeploymentId, Phase, Record, Release, State
 from updater.steps.stage import Place, stage
 from updater.system import checkout, fs
@@ -94,9 +93,7 @@ def lay_out(
     def objects() -> Objects:
         return look.open_kept(room, surveyed, candidate.objects)
 
-    _, index = stage(plan, release, name, place, objects, room.count_files)
-    if not place.clones:
-        _follow(room, state, index)
+    stage(plan, release, name, place, objects, room.count_files)
     record = _record(room, name, release)
     deployments = (*state.deployments, record)
     state = replace(state, deployments=deployments, origin=room.booted())
@@ -107,17 +104,6 @@ def lay_out(
         f"({size(plan.written_bytes)}), synced and read back"
     )
     return state, record
-
-
-def _follow(room: Room, state: State, fresh: Index) -> None:
-    """Note in the other indexes that link(2) has changed the ctime of shared files."""
-    for record in state.deployments:
-        try:
-            index = room.index_of(record)
-        except HostError:
-            continue  # it is made anew when it is needed
-        if follow_links(index.rows, fresh.rows.values()):
-            fs.write_durably(room.layout.index(record.id), index.to_bytes())
 
 
 def _place(room: Room, name: DeploymentId, base: Surveyed | None) -> Place:

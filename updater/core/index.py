@@ -7,14 +7,14 @@ here, has it changed since, and what is its SHA-256.
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from updater.errors import HostError
 
 _MAGIC = b"osupdate-index 1\n"
 _HEAD = struct.Struct("<QII")  # device, rows, bytes of paths
-_STAT = struct.Struct("<QqqQIII")  # size, mtime, ctime, inode, mode, uid, gid
+_STAT = struct.Struct("<QqqQIIII")  # the fields of Stat
 
 
 class Stat(NamedTuple):
@@ -27,6 +27,7 @@ class Stat(NamedTuple):
     mode: int
     uid: int
     gid: int
+    links: int
 
 
 class Row(NamedTuple):
@@ -98,25 +99,3 @@ def blobs(indexes: Sequence[Mapping[bytes, Row]]) -> dict[bytes, tuple[int, byte
         for path, row in rows.items():
             found.setdefault(row.oid, (position, path))
     return found
-
-
-def follow_links(rows: dict[bytes, Row], fresh: Iterable[Row]) -> bool:
-    """Take over new ctimes of inodes that another deployment shares.
-
-    link(2) and unlink(2) change the ctime of a file that stays as it is.
-
-    Returns:
-        Whether any row changed.
-    """
-    times = {row.stat.inode: row.stat for row in fresh}
-    changed = False
-    for path, row in rows.items():
-        now = times.get(row.stat.inode)
-        if (
-            now is not None
-            and now.ctime != row.stat.ctime
-            and now == row.stat._replace(ctime=now.ctime)
-        ):
-            rows[path] = row._replace(stat=now)
-            changed = True
-    return changed

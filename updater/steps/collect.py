@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from updater.core.index import Index, Row, follow_links
+from updater.core.index import Row
 from updater.core.plan import below
 from updater.model import DeploymentId, Record, State
 from updater.system import checkout, fs
@@ -63,7 +63,7 @@ def written_seeds(
     known = {name for name in (*rows, *directories) if is_seed(name)}
     root = os.open(path, _DIRECTORY)
     try:
-        found = [change.path for change in checkout.changed(root, seeds)]
+        found = [change.path for change in checkout.changed(root, seeds)[0]]
         added = [change.path for change in checkout.strays(root, known)]
     finally:
         os.close(root)
@@ -99,36 +99,3 @@ def remove_leftovers(deployments: str, known: Iterable[DeploymentId]) -> list[st
     for name in left:
         fs.remove_tree(os.path.join(deployments, name))
     return left
-
-
-def refresh(path: str, index: Index, touched: Iterable[Row]) -> bool:
-    """Take over the new ctimes of files that shared an inode with a deleted deployment.
-
-    unlink(2) changes the ctime of the file's other names. Only what looks the same
-    otherwise is taken over.
-
-    Args:
-        path: of a deployment that stays.
-        index: its stat index, changed in place.
-        touched: rows of the deleted deployment.
-
-    Returns:
-        Whether the index changed.
-    """
-    inodes = {row.stat.inode for row in touched}
-    root = os.open(path, _DIRECTORY)
-    directories = checkout.Directories(root)
-    fresh = []
-    try:
-        for name, row in index.rows.items():
-            if row.stat.inode in inodes:
-                parent, _, base = name.rpartition(b"/")
-                try:
-                    now = checkout.stat_entry(directories.open(parent), base)
-                except OSError:
-                    continue
-                fresh.append(row._replace(stat=now))
-    finally:
-        directories.close()
-        os.close(root)
-    return follow_links(index.rows, fresh)

@@ -15,7 +15,7 @@ from updater.system import checkout, fs, process
 from updater.system.git.objects import Objects
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_HASHED = struct.Struct("<B32sQqqQIII")
+_HASHED = struct.Struct("<B32sQqqQIIII")
 _NONE = bytes(32)
 _BATCH = 200
 _SAME, _CONTENT, _LOOK, _MISSING = range(4)
@@ -89,7 +89,7 @@ def _look_at(write: Write, directories: checkout.Directories) -> bytes:
         xattrs = checkout.read_xattrs(directory, name)
     except (OSError, HostError) as error:
         gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-        return _HASHED.pack(_MISSING if gone else _CONTENT, _NONE, *Stat(*[0] * 7))
+        return _HASHED.pack(_MISSING if gone else _CONTENT, _NONE, *Stat(*[0] * 8))
     look = write.attributes
     kind = _SAME
     if (now.mode, now.uid, now.gid, xattrs) != (
@@ -155,7 +155,7 @@ def remembered(plan: Plan, rows: Mapping[bytes, Row]) -> dict[bytes, Row]:
     for write in plan.writes:
         if write.path not in rows:
             look = write.attributes
-            unlike = Stat(0, 0, 0, 0, look.mode, look.uid, look.gid)
+            unlike = Stat(0, 0, 0, 0, look.mode, look.uid, look.gid, 0)
             known[write.path] = Row(bytes.fromhex(write.oid), _NONE, unlike)
     for path, target in plan.aliases:
         known.setdefault(path, known[target])

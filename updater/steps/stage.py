@@ -27,8 +27,8 @@ LARGE = 16 << 20  # bytes; such blobs go one after another, so that one is in me
 _JOB_COST = 2_000_000  # about 10 ms of work
 _FILE_COST = 15_000  # a file costs as much as so many bytes of content
 _LINK_COST = 2_000
-_STAT = struct.Struct("<QqqQIII")
-_HASHED = struct.Struct("<20s32sQqqQIII")
+_STAT = struct.Struct("<QqqQIIII")
+_HASHED = struct.Struct("<20s32sQqqQIIII")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Progress = Callable[[int, int], None]

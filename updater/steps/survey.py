@@ -15,8 +15,8 @@ _BATCH = 100
 def survey(path: str, index: Index) -> tuple[tuple[LocalChange, ...], bool]:
     """Compare a deployment with its stat index.
 
-    A file that only looks touched (a link to it came or went while nobody was left to
-    note it) is hashed; when it is as it was, its row is brought up to date.
+    A file that only looks touched is hashed; when it is as it was, its row is brought
+    up to date, as that of a file to which a link came or went.
 
     Args:
         path: the deployment's directory.
@@ -33,14 +33,17 @@ def survey(path: str, index: Index) -> tuple[tuple[LocalChange, ...], bool]:
     except OSError as error:
         raise HostError(f"cannot open {path}: {error.strerror}") from error
     try:
-        found = checkout.changed(root, index.rows)
+        found, linked = checkout.changed(root, index.rows)
+        for name, now in linked.items():
+            index.rows[name] = index.rows[name]._replace(stat=now)
         touched = [change for change in found if change.kind == "modified"]
         same = _unchanged(root, [(c.path, index.rows[c.path]) for c in touched])
         for name in same:
             index.rows[name] = _now(root, name, index.rows[name])
     finally:
         os.close(root)
-    return tuple(change for change in found if change.path not in same), bool(same)
+    changes = tuple(change for change in found if change.path not in same)
+    return changes, bool(same or linked)
 
 
 def _unchanged(root: int, touched: list[tuple[bytes, Row]]) -> set[bytes]:

@@ -206,6 +206,7 @@ def stat_entry(directory: int, name: bytes) -> Stat:
         found.st_mode,
         found.st_uid,
         found.st_gid,
+        found.st_nlink,
     )
 
 
@@ -271,8 +272,13 @@ def read_xattrs(directory: int, name: bytes) -> tuple[tuple[str, bytes], ...]:
     )
 
 
-def changed(root: int, rows: Mapping[bytes, Row]) -> list[LocalChange]:
+def changed(
+    root: int, rows: Mapping[bytes, Row]
+) -> tuple[list[LocalChange], dict[bytes, Stat]]:
     """The files that do not look as the index remembers them; nothing is read.
+
+    link(2) and unlink(2) change the ctime of a file that stays as it is. A file whose
+    ctime and number of links changed, and nothing else, was linked, not written.
 
     Args:
         root: descriptor of the deployment's directory.
@@ -280,9 +286,10 @@ def changed(root: int, rows: Mapping[bytes, Row]) -> list[LocalChange]:
 
     Returns:
         Changes of kind missing, metadata (mode or owner) or modified (perhaps only
-        touched: hashing tells), sorted by path.
+        touched: hashing tells), sorted by path; and how linked files look now.
     """
     found: list[LocalChange] = []
+    linked: dict[bytes, Stat] = {}
     directories = Directories(root)
     unreachable: bytes | None = None
     last = None
@@ -297,28 +304,33 @@ def changed(root: int, rows: Mapping[bytes, Row]) -> list[LocalChange]:
                 unreachable = parent
         if unreachable == parent:
             found.append(LocalChange(path, "missing"))
-        elif kind := _difference(fd, name, rows[path].stat):
-            found.append(LocalChange(path, kind))
+            continue
+        expected = rows[path].stat
+        now = _lstat(fd, name)
+        if now is None:
+            found.append(LocalChange(path, "missing"))
+        elif now != expected:
+            if now.links != expected.links and now == expected._replace(
+                ctime=now.ctime, links=now.links
+            ):
+                linked[path] = now
+            else:
+                found.append(LocalChange(path, _kind(now, expected)))
     directories.close()
-    return sorted(found, key=lambda change: change.path)
+    return sorted(found, key=lambda change: change.path), linked
 
 
-def _difference(directory: int, name: bytes, expected: Stat) -> str | None:
+def _lstat(directory: int, name: bytes) -> Stat | None:
     try:
-        now = os.lstat(name, dir_fd=directory)
+        return stat_entry(directory, name)
     except OSError:
-        return "missing"
-    if (
-        now.st_ctime_ns == expected.ctime
-        and now.st_ino == expected.inode
-        and now.st_mtime_ns == expected.mtime
-        and now.st_size == expected.size
-    ):
         return None
-    looks = (now.st_mode, now.st_uid, now.st_gid)
-    if looks != (expected.mode, expected.uid, expected.gid):
-        return "metadata"
-    return "modified"
+
+
+def _kind(now: Stat, expected: Stat) -> str:
+    looks = (now.mode, now.uid, now.gid)
+    same = looks == (expected.mode, expected.uid, expected.gid)
+    return "modified" if same else "metadata"
 
 
 def strays(root: int, known: Iterable[bytes]) -> list[LocalChange]:

@@ -153,6 +153,7 @@ def _stat(info: os.stat_result) -> Stat:
         info.st_mode,
         info.st_uid,
         info.st_gid,
+        info.st_nlink,
     )
 
 

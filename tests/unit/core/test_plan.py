@@ -79,7 +79,7 @@ def carried_out(made, new, base=None):
         rows[keep.path] = base[0][keep.path]
     for number, write in enumerate(made.writes, 1000 * len(rows) + 1000):
         mode, uid, gid, mtime, _ = write.attributes
-        found = Stat(len(files[write.path][1]), mtime, 0, number, mode, uid, gid)
+        found = Stat(len(files[write.path][1]), mtime, 0, number, mode, uid, gid, 1)
         rows[write.path] = Row(bytes.fromhex(write.oid), bytes(32), found)
     for path, target in made.aliases:
         rows[path] = rows[target]

@@ -10,6 +10,7 @@ repository that stock git reads: `git --git-dir=objects.git log --all`.
     objects/pack/                   one pack a release; `prune` makes one of all
 """
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -69,6 +70,7 @@ class Keeper:
             aside = f"{self._path}.broken"
             fs.remove_tree(aside)
             fs.rename(self._path, aside)
+            gc.collect()  # libgit2 knows packs by path while anybody has them open
         fs.make_directories(os.path.join(self.objects, "pack"), 0o755)
         os.chmod(self._path, 0o700)
         for name, content in (("HEAD", _HEAD), ("config", _CONFIG)):

@@ -1,0 +1,148 @@
+"""Files below a directory descriptor: laid out, read back, told apart."""
+
+import hashlib
+import os
+import stat
+
+import pytest
+
+from updater.core.plan import Attributes
+from updater.errors import HostError
+from updater.system import checkout
+
+SECOND = 10**9
+
+
+@pytest.fixture
+def root(tmp_path):
+    fd = os.open(tmp_path, os.O_RDONLY)
+    yield fd
+    os.close(fd)
+
+
+def look(mode, mtime=7 * SECOND, xattrs=()):
+    return Attributes(mode, os.geteuid(), os.getegid(), mtime, xattrs)
+
+
+def test_a_file_has_its_content_mode_and_time(root, tmp_path):
+    checkout.write_file(root, b"caf\xe9", b"content", look(stat.S_IFREG | 0o751))
+    path = os.fsencode(tmp_path) + b"/caf\xe9"
+    found = os.lstat(path)
+    assert stat.S_IMODE(found.st_mode) == 0o751
+    assert found.st_mtime_ns == 7 * SECOND
+    with open(path, "rb") as file:
+        assert file.read() == b"content"
+
+
+def test_the_umask_has_no_say(root, tmp_path):
+    old = os.umask(0o077)
+    try:
+        checkout.write_file(root, b"a", b"", look(stat.S_IFREG | 0o666))
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666
+
+
+def test_a_symlink_is_written_and_never_followed(root, tmp_path):
+    checkout.write_file(root, b"l", memoryview(b"/etc"), look(stat.S_IFLNK | 0o777))
+    assert os.readlink(tmp_path / "l") == "/etc"
+    assert os.lstat(tmp_path / "l").st_mtime_ns == 7 * SECOND
+    with pytest.raises(OSError, match="Not a directory|Too many levels"):
+        checkout.Directories(root).open(b"l")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFREG, stat.S_IFLNK])
+def test_what_is_there_is_not_written_over(root, tmp_path, kind):
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "a").symlink_to("target")
+    with pytest.raises(FileExistsError):
+        checkout.write_file(root, b"a", b"x", look(kind | 0o644))
+    assert (tmp_path / "target").read_text() == "mine"
+
+
+def test_replacing_takes_the_place_of_a_link_and_not_of_its_target(root, tmp_path):
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "a").symlink_to("target")
+    (tmp_path / ".osupdate-repair").write_text("left by a crash")
+    checkout.replace_file(root, b"a", b"new", look(stat.S_IFREG | 0o644))
+    assert (tmp_path / "a").read_text() == "new"
+    assert (tmp_path / "target").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["a", "target"]
+
+
+def test_a_kept_file_is_the_same_file(root, tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "old/f").write_text("x")
+    (tmp_path / "old/l").symlink_to("f")
+    directories = checkout.Directories(root), checkout.Directories(root)
+    for name, kind in ((b"f", stat.S_IFREG), (b"l", stat.S_IFLNK)):
+        checkout.keep_file(
+            directories[0].open(b"old"),
+            directories[1].open(b"new"),
+            name,
+            look(kind | 0o644),
+            clones=False,
+        )
+        old, new = (os.lstat(tmp_path / d / os.fsdecode(name)) for d in ("old", "new"))
+        assert old.st_ino == new.st_ino
+
+
+def test_directories_are_closed_until_they_are_done(root, tmp_path):
+    checkout.make_directories(root, [b"", b"a", b"a/b"])
+    assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o700
+    looks = [(b"a", look(stat.S_IFDIR | 0o555)), (b"a/b", look(stat.S_IFDIR | 0o1777))]
+    checkout.dress_directories(root, looks)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o555
+    assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o1777
+    assert (tmp_path / "a").stat().st_mtime_ns == 7 * SECOND
+    (tmp_path / "a").chmod(0o755)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"y" * (3 << 20)])
+def test_the_ids_are_those_of_git(root, tmp_path, content):
+    (tmp_path / "f").write_bytes(content)
+    header = b"blob %d\0" % len(content)
+    found = checkout.hash_entry(root, b"f", len(content), ("sha1", "sha256"))
+    assert found == (
+        hashlib.sha1(header + content).digest(),
+        hashlib.sha256(header + content).digest(),
+    )
+    with pytest.raises(HostError, match="bytes back; expected"):
+        checkout.hash_entry(root, b"f", len(content) + 1, ("sha1",))
+
+
+def test_the_content_of_a_symlink_is_its_target(root, tmp_path):
+    (tmp_path / "l").symlink_to("target")
+    found = checkout.hash_entry(root, b"l", 6, ("sha1",))
+    assert found == (hashlib.sha1(b"blob 6\0target").digest(),)
+
+
+def test_reading_a_fifo_does_not_wait_for_a_writer(root, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert checkout.hash_entry(root, b"pipe", 0, ("sha1",))
+
+
+def test_only_xattrs_that_a_release_may_set_are_read(root, tmp_path):
+    (tmp_path / "f").write_text("")
+    os.setxattr(tmp_path / "f", "user.b", b"2")
+    os.setxattr(tmp_path / "f", "user.a", b"\0")
+    assert checkout.read_xattrs(root, b"f") == (("user.a", b"\0"), ("user.b", b"2"))
+    (tmp_path / "l").symlink_to("f")
+    assert checkout.read_xattrs(root, b"l") == ()
+
+
+def test_strays_are_named_once_with_their_directory(root, tmp_path):
+    for name in ("a", "d/b", "d/stray", "new/x/y"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    found = checkout.strays(root, [b"a", b"d/b"])
+    assert [(c.path, c.kind) for c in found] == [
+        (b"d/stray", "extra"),
+        (b"new", "extra"),
+    ]
+
+
+def test_looking_whether_extents_can_be_shared_leaves_nothing(tmp_path):
+    assert checkout.can_clone(str(tmp_path)) in (True, False)
+    assert os.listdir(tmp_path) == []
