@@ -5,6 +5,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -73,28 +74,14 @@ class Samples:
         self._values = defaultdict(list)
 
     def add(self, name, value):
-        """Keep one more; returns it."""
+        """Keep one more, and show it to who waits."""
         self._values[name].append(value)
-        return value
+        print(f"  {name}: {value:,.2f}", file=sys.stderr, flush=True)
 
-    def __contains__(self, name):
-        return name in self._values
-
-    def names(self):
-        """Every name."""
-        return list(self._values)
-
-    def all(self, name):
-        """All numbers of a name."""
-        return self._values[name]
-
-    def median(self, name):
-        """The middle one."""
-        return statistics.median(self._values[name])
-
-    def least(self, name):
-        """The smallest one: what noise did not touch."""
-        return min(self._values[name])
+    def summary(self, name):
+        """The median, and the smallest: what noise did not touch."""
+        values = self._values[name]
+        return statistics.median(values), min(values)
 
 
 def disk(path):

@@ -1,5 +1,6 @@
 """The pair of root filesystems that everything is measured on."""
 
+import filecmp
 import os
 import stat
 import subprocess
@@ -74,10 +75,9 @@ def facts(root):
 
 
 def _same(trees, path, old, new):
-    return old.get(path) == new[path] and _content(trees[0] / path) == _content(
-        trees[1] / path
-    )
-
-
-def _content(path):
-    return os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+    if old.get(path) != new[path]:
+        return False
+    left, right = (tree / path for tree in trees)
+    if left.is_symlink():
+        return left.readlink() == right.readlink()
+    return filecmp.cmp(left, right, shallow=False)

@@ -71,10 +71,14 @@ class GitClone:
         """One shallow fetch."""
         return self._fetch(url or self._url, release)
 
-    def begin_with(self, release):
+    def get(self, release):
         """Have a release as if it had been fetched, without the search for deltas."""
-        fast = "git -c pack.window=0 upload-pack"
-        self._fetch(self._url, release, f"--upload-pack={fast}")
+        fast = "--upload-pack=git -c pack.window=0 upload-pack"
+        self._fetch(self._url, release, fast)
+
+    def begin_with(self, release):
+        """Have a release, and let HEAD be it."""
+        self.get(release)
         at = f"refs/tags/release/{release}^{{commit}}"
         self._git("update-ref", "--no-deref", "HEAD", at)
 

@@ -1,4 +1,4 @@
-"""The table of budgets: what was measured, beside the peer of the same run."""
+"""A table for people: measured, beside a peer, against a budget."""
 
 from typing import NamedTuple
 
@@ -11,53 +11,47 @@ class Row(NamedTuple):
 
     Attributes:
         what: was measured.
-        unit: s, MB, % or x.
-        measured: median of osupdate, in that unit.
-        least: the smallest measured, or None.
-        peer: (name, median in the same unit, smallest), or None.
-        limit: what `measured` may be, or None for a line that only informs.
-        budget: the limit in words.
+        unit: s, MB (the numbers are bytes) or %.
+        median: of osupdate.
+        least: the smallest measured.
+        peer: (name, median, smallest), or None.
+        budget: `<= NUMBER UNIT`, where the unit x is the ratio to the peer; or empty.
     """
 
     what: str
     unit: str
-    measured: float
-    least: float | None = None
-    peer: tuple[str, float, float] | None = None
-    limit: float | None = None
-    budget: str = ""
+    median: float
+    least: float
+    peer: tuple[str, float, float] | None
+    budget: str
 
 
 def render(rows):
     """The table as lines of text."""
     cells = [_HEAD, *(_cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append("  ".join(padded).rstrip())
-    return lines
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
 
 
 def _cells(row):
     peer = ratio = verdict = ""
     if row.peer is not None:
         name, median, least = row.peer
-        peer = f"{_number(median, row.unit)} ({_bare(least, row.unit)}) {name}"
-        ratio = f"{row.measured / median:.2f}"
-    if row.limit is not None:
-        verdict = "ok" if row.measured <= row.limit else "OVER"
-    ours = _number(row.measured, row.unit)
-    if row.least is not None:
-        ours += f" ({_bare(row.least, row.unit)})"
+        peer = f"{_pair(median, least, row.unit)} {name}"
+        ratio = f"{row.median / median:.2f}"
+    if row.budget:
+        _, limit, unit = row.budget.split()
+        shown = ratio if unit == "x" else _number(row.median, row.unit)
+        verdict = "ok" if float(shown) <= float(limit) else "OVER"
+    ours = _pair(row.median, row.least, row.unit)
     return (row.what, ours, peer, ratio, row.budget, verdict)
 
 
-def _bare(value, unit):
-    if unit == "MB":
-        return f"{value / _MEGABYTE:.1f}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+def _pair(median, least, unit):
+    return f"{_number(median, unit)} {unit} ({_number(least, unit)})"
 
 
 def _number(value, unit):
-    return f"{_bare(value, unit)} {unit}"
+    if unit == "MB":
+        return f"{value / _MEGABYTE:.1f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"

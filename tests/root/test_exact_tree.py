@@ -47,7 +47,7 @@ def link(root, target, *names):
 
 
 def first(root):
-    """Everything that a root filesystem can hold, and the links of the first release."""
+    """Everything that a root filesystem can hold."""
     make_rootfs(
         root,
         {
@@ -151,8 +151,10 @@ def published(tmp_path_factory):
     for number, root in enumerate((one, two), 1):
         publish_release(repos["directory"], root, f"{number}", key)
         subprocess.run(
-            ["tar", "-C", root, "--xattrs", "--xattrs-include=*"]
-            + ["--sort=name", "-cf", f"{root}.tar", "."],
+            [
+                *("tar", "-C", root, "--xattrs", "--xattrs-include=*"),
+                *("--sort=name", "-cf", f"{root}.tar", "."),
+            ],
             check=True,
         )
         publish_release(repos["tar"], f"{root}.tar", f"{number}", key)
@@ -215,7 +217,7 @@ def test_a_downgrade_is_laid_out_exactly_too(machine, published):
 
 
 def test_times_follow_the_release_only_where_something_changed(machine, published):
-    """Written files, directories whose entries changed, and /usr; the rest keep theirs."""
+    """Of what is written, of directories whose entries changed, and of /usr."""
     one, two = ((CREATED + 86400 * number) * 10**9 for number in (1, 2))
     machine.run("apply", "1")
     assert set(trees.times(machine.current.resolve()).values()) == {one}

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from updater.agent import look, public
+from updater.agent.obtain import prune
 from updater.agent.room import Room, Surveyed
 from updater.core import machine, names
 from updater.core.index import Index, Row
-from updater.core.plan import Plan, own_blobs
+from updater.core.plan import Plan
 from updater.core.text import plural, safe, size
 from updater.errors import ConfigError, HostError, OsupdateError, UsageError
 from updater.model import (
@@ -30,7 +31,7 @@ from updater.steps.fetch import fetch
 from updater.steps.inspect import inspect, remembered, repair, repairable
 from updater.system import checkout, fs, process, signature
 from updater.system.git.child import FetchLimits, ObjectSources
-from updater.system.git.keeper import Keeper, Kept
+from updater.system.git.keeper import Keeper
 from updater.system.git.objects import Objects
 
 PACKS = 4  # of objects.git; with more, gc makes one of them
@@ -222,9 +223,7 @@ def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
     public.forget_reports(room.layout, {record.commit for record in state.deployments})
     keeper = Keeper(room.layout.repository)
     if choice.removable and len(keeper.packs()) > PACKS:
-        objects = look.open_kept(room)
-        here = [record for record in state.deployments if record.commit in objects]
-        keeper.prune([_kept(room, record, objects) for record in here])
+        prune(room, state)
     return Collected(choice.removable, freed, choice.reasons)
 
 
@@ -292,12 +291,6 @@ def _tidy(room: Room, state: State) -> State:
     public.show_booted(layout, room.booted())
     Keeper(layout.repository).make()
     return room.save(replace(state, download=None)) if done else state
-
-
-def _kept(room: Room, record: Record, objects: Objects) -> Kept:
-    laid = look.lay_open(record.commit, objects)
-    blobs = own_blobs(laid.entries, laid.metadata, room.persistent)
-    return Kept(record.commit, record.tag, record.version, tuple(laid.trees), blobs)
 
 
 def doctor(room: Room) -> list[Finding]:

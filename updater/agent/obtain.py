@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
+from updater.agent import look
 from updater.agent.room import Room, Surveyed, directories, sizes_of
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
@@ -57,7 +58,12 @@ def download(
     if here is not None and not complete:
         room.watcher.done("here already")
         return here
-    sources = ObjectSources() if complete else _sources(room, surveyed)
+    sources = ObjectSources()
+    if not complete:
+        if offer.commit in look.open_kept(room):
+            # libgit2 does not ask for a commit that it finds, complete or not.
+            prune(room, state)
+        sources = _sources(room, surveyed)
     limits = FetchLimits(size=_room_for_download(room, state))
     started = room.now()
     try:
@@ -246,6 +252,23 @@ def _some(paths: Sequence[bytes]) -> str:
     named = ", ".join(show_path(path) for path in paths[:_NAMED])
     rest = len(paths) - _NAMED
     return f"{named} and {rest:,} more" if rest > 0 else named
+
+
+def prune(room: Room, state: State) -> None:
+    """Leave in objects.git what the deployments need, in one pack.
+
+    Raises:
+        HostError, UntrustedError: nothing was forgotten.
+    """
+    objects = look.open_kept(room)
+    kept = []
+    for record in state.deployments:
+        if record.commit in objects:
+            laid = look.lay_open(record.commit, objects)
+            blobs = own_blobs(laid.entries, laid.metadata, room.persistent)
+            trees = tuple(laid.trees)
+            kept.append(Kept(record.commit, record.tag, record.version, trees, blobs))
+    Keeper(room.layout.repository).prune(kept)
 
 
 def discard(candidate: Candidate) -> None:

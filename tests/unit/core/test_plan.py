@@ -30,7 +30,7 @@ looks = st.builds(
 
 @st.composite
 def releases(draw):
-    """(path -> (git mode, content), path -> Metadata): files, symlinks and hardlinks."""
+    """(path -> (git mode, content), path -> Metadata): files and hardlinks."""
     files, metadata = {}, {}
     for path in sorted(draw(st.sets(paths))):
         mode = draw(st.sampled_from([GitMode.FILE, GitMode.EXECUTABLE]))

@@ -92,5 +92,5 @@ def test_another_file_with_the_same_content_is_the_same(laid):
 
 def test_a_deployment_that_is_gone_is_an_error(laid):
     path, index = laid
-    with pytest.raises(HostError, match="cannot open .*nowhere"):
+    with pytest.raises(HostError, match=r"cannot open .*nowhere"):
         survey(str(path / "nowhere"), index)

@@ -31,7 +31,7 @@ def test_what_cannot_be_written_leaves_the_old_file_alone(
 
     monkeypatch.setattr(os, "fsync", refuse)
     expected = HostError if number == errno.EIO else NoSpaceError
-    with pytest.raises(expected, match="cannot write .*/f: ") as caught:
+    with pytest.raises(expected, match=r"cannot write .*/f: ") as caught:
         fs.write_durably(str(path), b"x" * 5000)
     if expected is NoSpaceError:
         assert "5.0 kB were to be written" in str(caught.value)
@@ -82,7 +82,7 @@ def test_a_way_through_a_symlink_or_a_file_is_refused(tmp_path, path):
     if path == b"d/../d":  # a release has no such path; it stays below all the same
         os.close(fs.open_beneath(root, path))
     else:
-        with pytest.raises(OSError, match="Not a directory|Too many levels"):
+        with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
             fs.open_beneath(root, path)
     assert len(os.listdir("/proc/self/fd")) == before
     os.close(root)

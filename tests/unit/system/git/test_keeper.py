@@ -89,7 +89,7 @@ def test_what_is_pruned_is_gone_and_the_rest_is_one_pack(keeper, source):
 def test_a_missing_blob_is_a_failed_check_and_leaves_no_pack(keeper, source):
     kept, objects = source.release()
     wrong = Kept(kept.commit, None, "1", kept.trees, ("1" * 40,))
-    with pytest.raises(UntrustedError, match="object 1{40} is missing.*F2"):
+    with pytest.raises(UntrustedError, match=r"object 1{40} is missing.*F2"):
         keeper.keep(wrong, objects)
     assert os.listdir(os.path.join(keeper.objects, "pack")) == []
     assert refs(keeper) == set()

@@ -15,7 +15,7 @@ from updater.system.git.pack import PackWriter
 
 @pytest.fixture
 def deployment(tmp_path):
-    """deployment(files) -> DeploymentBlobs of files and symlinks (values of type str)."""
+    """deployment(files) -> DeploymentBlobs; a value of type str is a symlink."""
     top = tmp_path / "deployment"
     opened = []
 
@@ -24,14 +24,14 @@ def deployment(tmp_path):
         top.mkdir()
         root = os.open(top, os.O_RDONLY)
         opened.append(root)
-        for name, content in files.items():
+        for name, given in files.items():
             path = top / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, str):
-                path.symlink_to(content)
-                content = content.encode()
+            if isinstance(given, str):
+                path.symlink_to(given)
             else:
-                path.write_bytes(content)
+                path.write_bytes(given)
+            content = given.encode() if isinstance(given, str) else given
             directories = checkout.Directories(root)
             parent, _, base = os.fsencode(name).rpartition(b"/")
             found = checkout.stat_entry(directories.open(parent), base)
@@ -73,7 +73,7 @@ def test_what_changed_since_is_not_there(deployment, tmp_path):
     for content in (b"one", b"two", b"three", b"target"):
         with pytest.raises(KeyError):
             found.read(blob(content))
-        with pytest.raises(UntrustedError, match="is missing.*F2"):
+        with pytest.raises(UntrustedError, match=r"is missing.*F2"):
             found.read_blob(blob(content))
 
 

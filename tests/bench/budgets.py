@@ -1,0 +1,108 @@
+"""The budgets, each beside the peers of the same run; samples become a table."""
+
+from bench import table
+
+_SECONDS = (
+    (
+        "update: fetch, verify, stage",
+        "update",
+        "<= 1.0 x",
+        {"ostree": "ostree update"},
+    ),
+    (
+        "update: stage alone",
+        "update, stage",
+        "<= 3 s",
+        {"git": "git update, stage", "git, synced": "git update, synced"},
+    ),
+    (
+        "first release: stage alone",
+        "full, stage",
+        "<= 5 s",
+        {
+            "git": "git full, stage",
+            "git, synced": "git full, synced",
+            "ostree": "ostree full, stage",
+            "ostree, synced": "ostree full, synced",
+        },
+    ),
+    ("first release: all of it", "full", "", {"ostree": "ostree full"}),
+    (
+        "publish, first",
+        "publish first",
+        "<= 1.0 x",
+        {"git": "git publish first", "ostree": "ostree publish first"},
+    ),
+    (
+        "publish, next",
+        "publish next",
+        "<= 1.0 x",
+        {"git": "git publish next", "ostree": "ostree publish next"},
+    ),
+    ("publish, nothing new", "publish again", "", {"git": "git publish again"}),
+    ("status", "status", "<= 0.15 s", {}),
+    ("check, nothing new", "check", "<= 0.4 s", {}),
+    ("diff, summary", "diff", "<= 0.5 s", {}),
+    ("update, twice the files", "update twice", "<= 1.1 x", {"once": "update"}),
+    (
+        "the same, stage alone",
+        "update twice, stage",
+        "<= 1.1 x",
+        {"once": "update, stage"},
+    ),
+    (
+        "update over HTTP (git: fetch)",
+        "update over HTTP",
+        "",
+        {"git": "git fetch over HTTP"},
+    ),
+    ("update of 100 files", "update of 100 files", "", {}),
+)
+_BYTES = (
+    (
+        "bytes fetched for the update",
+        "bytes",
+        "<= 1.0 x",
+        {"git": "git bytes", "ostree": "ostree bytes"},
+    ),
+)
+_DISK = (
+    ("disk beside, 1 release", "full, beside", "<= 2 %", {}),
+    ("disk beside, 2 releases", "update, beside", "<= 2 %", {}),
+    ("disk beside, many updates", "many, beside", "<= 2 %", {}),
+)
+
+
+def rows(samples, largest):
+    """The lines of the table.
+
+    Args:
+        samples: what was measured.
+        largest: bytes of the largest file, which decides how much memory is allowed.
+    """
+    allowed = f"<= {(1.5 * largest + 80e6) / 1e6:.0f} MB"
+    memory = (
+        ("memory of apply, first release", "full memory", allowed, {}),
+        ("memory of apply, update", "update memory", allowed, {}),
+        ("memory of publish", "publish memory", "", {}),
+    )
+    groups = (("MB", _BYTES), ("s", _SECONDS), ("MB", memory), ("%", _DISK))
+    return [
+        row
+        for unit, lines in groups
+        for line in lines
+        for row in _lines(samples, unit, *line)
+    ]
+
+
+def _lines(samples, unit, what, name, budget, peers):
+    """One line for each peer; the budget stands in the first."""
+    found = [(label, *samples.summary(peer)) for label, peer in peers.items()]
+    for number, peer in enumerate(found or [None]):
+        yield table.Row(
+            "" if number else what,
+            unit,
+            *samples.summary(name),
+            peer,
+            "" if number else budget,
+        )
