@@ -29,13 +29,14 @@ class Bench:
         self.published = published
         self.key = ours.new_key(published)
         self.samples = measure.Samples()
-        self.ours = published / f"{rounds - 1}.git"
+        self.publishes = max(1, rounds - 1)
+        self.ours = published / "0.git"
         self.ostree = published / "ostree"
         self.commits = []
 
     def publish(self):
         """The first release, the next one, and the next one again."""
-        for number in range(self.rounds):
+        for number in range(self.publishes):
             say(f"publish: round {number + 1}")
             self._publish_both(
                 self.published / f"{number}.git",
@@ -182,7 +183,7 @@ def main():
         bench = Bench(found, 1 if args.quick else 3, published)
         for part in (bench.publish, bench.machines, bench.transfer, bench.grow):
             part()
-        for number in range(bench.rounds):
+        for number in range(bench.publishes):
             ours.forget(published / f"{number}.git")
     print("\n".join(table.render(budgets.rows(bench.samples, found.largest))))
 

@@ -23,6 +23,7 @@ from updater.system import fs
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CHUNK = 1 << 20
+_WORTH_STARTING = 1 << 18  # bytes; below that the call costs more than it gains
 
 
 class Directories:
@@ -79,6 +80,8 @@ def write_file(
     fd = os.open(name, _CREATE, 0o600, dir_fd=directory)
     try:
         fs.write_all(fd, content)
+        if len(content) >= _WORTH_STARTING:
+            fs.start_writeback(fd)
         _dress(fd, look)
     finally:
         os.close(fd)
