@@ -474,9 +474,10 @@ def test_a_second_osupdate_says_who_holds_the_lock(updated):
 def test_an_interrupt_leaves_what_runs_and_no_leftovers(updated, story):
     fifo = updated.root / "wait"
     os.mkfifo(fifo)
-    hook(updated, f"read -r word < {fifo}")
+    started = updated.root / "started"
+    hook(updated, f": > {started}; read -r word < {fifo}")
     with updated.start("apply") as first:
-        while updated.state["phase"] != "trial":
+        while not started.exists():
             assert first.poll() is None, first.communicate()
             time.sleep(0.02)
         first.send_signal(signal.SIGINT)
