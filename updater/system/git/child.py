@@ -7,7 +7,6 @@ import contextlib
 import os
 import pwd
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -26,18 +25,17 @@ from updater.errors import (
     UntrustedError,
 )
 from updater.model import ObjectId, Offer, Progress, RemoteHead, RemoteSettings
-from updater.system import fs, process
+from updater.system import process
 from updater.system.git import credentials, wire
+from updater.system.git.home import private_home
 
 _USERS = ("_osupdate", "nobody")
 _START = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from updater.fetcher import main; sys.exit(main())"
 )
-_SLACK = (
-    64 << 20
-)  # bytes that a pack's index may take; the child counts the pack itself
-_HOME = "osupdate-fetch-"
+# Bytes that a pack's index may take; the child counts the pack itself.
+_SLACK = 64 << 20
 _MAPPED = 1 << 32
 _MAX_HEADS = 1_000_000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -212,14 +210,13 @@ def _prepared(
     location = parse_remote(remote.url, allow_plain=allow_plain)
     given = credentials.load(remote, location, secrets_dir)
     proxy = credentials.check_proxy(remote.proxy, location)
-    home = _make_home()
-    repository = None
-    try:
-        user = _user()
-        if user:
-            os.chown(home, *user)
+    user = _user()
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(private_home(user))
+        repository = None
         if location.scheme == "file":
             repository = _open_local(location)
+            stack.callback(os.close, repository)
         yield wire.Request(
             url=location.path if location.scheme == "file" else remote.url,
             home=home,
@@ -229,25 +226,6 @@ def _prepared(
             repository=repository,
             credentials=given,
         )
-    finally:
-        if repository is not None:
-            os.close(repository)
-        fs.remove_tree(home)
-
-
-def _make_home() -> str:
-    """A private directory; those of processes that were killed go away.
-
-    Its parents must be open to the child's user, which /var/lib/osupdate need not be.
-    """
-    base = "/run" if os.access("/run", os.W_OK) else tempfile.gettempdir()
-    for name in os.listdir(base):
-        pid = name.removeprefix(_HOME).partition("-")[0]
-        stale = name.startswith(_HOME) and not os.path.exists(f"/proc/{pid}")
-        if stale:
-            with contextlib.suppress(HostError):  # somebody else's
-                fs.remove_tree(os.path.join(base, name))
-    return tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-", dir=base)
 
 
 def _open_local(location: Location) -> int:
