@@ -8,7 +8,7 @@ from updater.agent.room import Room
 from updater.core import machine
 from updater.core.machine import Resume
 from updater.core.text import plural, safe
-from updater.errors import HealthError, HostError
+from updater.errors import HealthError, HostError, OsupdateError
 from updater.model import Applied, DeploymentId, Hold, Phase, Record, Reverted, State
 from updater.steps.arm import arm
 from updater.steps.finish import finish_good, holding, went_back
@@ -30,9 +30,14 @@ def to(room: Room, state: State, record: Record) -> Applied:
     name = safe(record.version)
     origin = room.booted()
     state = replace(state, origin=origin)
-    state = room.save(machine.move(state, Phase.ARMED, record.id))
-    room.tell("switch", f"switching to {name}", deployment=record.id, origin=origin)
-    arm(reopen(record, room.layout.deployments), room.loader)
+    try:
+        state = room.save(machine.move(state, Phase.ARMED, record.id))
+        room.tell("switch", f"switching to {name}", deployment=record.id, origin=origin)
+        arm(reopen(record, room.layout.deployments), room.loader)
+    except OsupdateError as error:
+        error.unchanged = f"{name} is laid out and was not switched to."
+        error.hint = error.hint or "Try again: osupdate apply staged"
+        raise
     state = room.save(machine.move(state, Phase.TRIAL, record.id))
     verdict = _prove(room, state, record)
     checks = plural(verdict.checks, "health check")

@@ -75,7 +75,10 @@ def from_bytes(data: bytes) -> Index:
     seal = _MAGIC + struct.pack("<I", zlib.crc32(body))
     if data[:start] != seal:
         raise HostError("the stat index is damaged: its checksum is wrong")
-    return _parse(body)
+    try:
+        return _parse(body)
+    except (struct.error, ValueError) as error:
+        raise HostError(f"the stat index is of another layout: {error}") from error
 
 
 def _parse(body: bytes) -> Index:
