@@ -283,7 +283,8 @@ class State(Struct, frozen=True):
 
     `deployments` are complete and on disk, oldest first. `target` is the deployment
     that the phase is about (staged, armed, on trial, or gone back to). `origin` is what
-    ran when the transition began, `previous` what `revert` goes to from idle.
+    ran when the transition began, `previous` what `revert` goes to from idle. `linked`
+    are the times, from and to in nanoseconds, in which we made or removed links.
     """
 
     format: int = 1
@@ -300,6 +301,7 @@ class State(Struct, frozen=True):
     paused: str | None = None
     pin: str | None = None
     security_floor: int = 0
+    linked: tuple[tuple[int, int], ...] = ()
 
 
 class LocalChange(Struct, frozen=True):

@@ -133,7 +133,7 @@ class Agent:
         """What changes between two releases that are here."""
         from updater.agent import look  # noqa: PLC0415
 
-        state = self._room.store.load()
+        state = self._room.load()
         return look.diff(self._room, state, left, right, paths)
 
 

@@ -217,19 +217,25 @@ def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
         return Collected(choice.removable, 0, choice.reasons)
     state = _tidy(room, state)  # first: a disk that is full takes no new state.json
     freed = 0
+    removed, reasons = [], list(choice.reasons)
     for record in choice.removable:
+        mounted = fs.mounts_below(room.layout.deployment(record.id))
+        if mounted:
+            reasons.append(f"{record.id} stays: {mounted[0]} is mounted below it")
+            continue
         state, count = _remove(room, state, record)
+        removed.append(record)
         freed += count
     public.forget_reports(room.layout, {record.commit for record in state.deployments})
     keeper = Keeper(room.layout.repository)
-    if choice.removable and len(keeper.packs()) > PACKS:
+    if removed and len(keeper.packs()) > PACKS:
         prune(room, state)
-    return Collected(choice.removable, freed, choice.reasons)
+    return Collected(tuple(removed), freed, tuple(reasons))
 
 
 def tidy_up(room: Room, outcome: str) -> None:
     """After `apply`: delete what is not needed any more. It cannot fail the update."""
-    state = room.store.load()
+    state = room.load()
     try:
         if outcome == "switched":
             gc(room, state)
@@ -241,9 +247,12 @@ def tidy_up(room: Room, outcome: str) -> None:
 
 def _written(room: Room, record: Record) -> list[bytes]:
     try:
-        index = room.index_of(record)
-    except HostError:
-        return []
+        index = look.survey_one(room, record).index
+    except OsupdateError as error:
+        room.watcher.notice(
+            f"{record.id} stays, nobody can tell what it holds: {error}"
+        )
+        return [b"?"]
     objects = look.open_kept(room)
     names_: list[bytes] = []
     if record.commit in objects:
@@ -264,16 +273,19 @@ def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
     previous = None if state.previous == record.id else state.previous
     state = room.save(replace(state, deployments=left, previous=previous))
     room.tell("remove", f"{safe(record.version)}", deployment=record.id)
+    began = room.nanoseconds()
     freed = collect.remove(
         room.layout.deployment(record.id), room.layout.index(record.id)
     )
-    return state, freed
+    return room.save(room.linking(state, began)), freed
 
 
 def _tidy(room: Room, state: State) -> State:
     """Leave of deployments, downloads, indexes and packs what the state still names."""
     layout, here = room.layout, {record.commit for record in state.deployments}
-    collect.remove_leftovers(layout.deployments, [r.id for r in state.deployments])
+    ids = [record.id for record in state.deployments]
+    for problem in collect.remove_leftovers(layout.deployments, ids, room.booted()):
+        room.watcher.notice(problem)
     done = state.download is not None and state.download.offer.commit in here
     download = state.download.directory if state.download and not done else None
     for name in os.listdir(room.layout.incoming):
@@ -296,7 +308,7 @@ def _tidy(room: Room, state: State) -> State:
 def doctor(room: Room) -> list[Finding]:
     """Look at everything that an update will need."""
     found = [_state(room), _trust(room), *_programs(), *_disk(room)]
-    state = room.store.load() if found[0].level == "ok" else State()
+    state = room.load() if found[0].level == "ok" else State()
     booted = room.booted()
     if state.deployments and machine.find(state, booted) is None:
         found.append(
@@ -316,7 +328,7 @@ def doctor(room: Room) -> list[Finding]:
 
 def _state(room: Room) -> Finding:
     try:
-        state = room.store.load()
+        state = room.load()
     except HostError as error:
         return Finding("problem", "state", str(error), error.hint)
     text = f"{plural(len(state.deployments), 'deployment')}, phase {state.phase}"

@@ -93,7 +93,9 @@ def lay_out(
     def objects() -> Objects:
         return look.open_kept(room, surveyed, candidate.objects)
 
+    began = room.nanoseconds()
     stage(plan, release, name, place, objects, room.count_files)
+    state = room.linking(state, began)
     record = _record(room, name, release)
     deployments = (*state.deployments, record)
     state = replace(state, deployments=deployments, origin=room.booted())

@@ -75,7 +75,7 @@ def survey_one(room: Room, record: Record) -> Surveyed:
             raise HostError(f"{path} is not on disk any more") from error
         room.watcher.notice(f"{error}; every file of {record.id} is hashed again")
         found = _hash_again(room, record)
-    changes, renewed = survey_deployment(path, found)
+    changes, renewed = survey_deployment(path, found, room.linked)
     if renewed and room.owns_state:
         fs.write_durably(index_path, found.to_bytes())
     return Surveyed(record, path, index_path, found, changes)

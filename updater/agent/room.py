@@ -7,8 +7,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from updater.agent import public
+from updater.agent.adopt import adopt
 from updater.core import machine
 from updater.core.index import Index, Row, from_bytes
 from updater.core.plan import Owner
@@ -32,6 +34,8 @@ from updater.system.lockfile import locked
 from updater.system.store import Store
 
 BUILT = 1_790_000_000  # when this version was made; no clock is right before it
+_COARSE = 20_000_000  # nanoseconds that a file's times may lag behind the clock
+_WINDOWS = 32
 LAYING = ("apply", "verify")  # the commands that give files their attributes
 WITHOUT_ROOT = (
     "Without root privileges: owners, and with them setuid, setgid, capabilities and "
@@ -92,6 +96,7 @@ class Room:
         self.ledger = Ledger(self.layout.ledger)
         deploy = self.layout.below(settings.deploy.path)
         self.loader = boot.choose(settings.boot.loader, deploy)
+        self.linked: tuple[tuple[int, int], ...] = ()
         self.owner = Owner(os.geteuid() == 0, os.geteuid(), os.getegid())
 
     @property
@@ -142,6 +147,15 @@ class Room:
         """Progress of something that goes file by file."""
         self.watcher.progress(done, total, "files")
 
+    def linking(self, state: State, began: int) -> State:
+        """Remember when we made or removed links ourselves (`State.linked`)."""
+        window = (began - _COARSE, time.time_ns())
+        return replace(state, linked=(*state.linked[-_WINDOWS + 1 :], window))
+
+    def nanoseconds(self) -> int:
+        """The clock that files' times are of."""
+        return time.time_ns()
+
     def now(self) -> int:
         """The clock of this machine, in seconds."""
         return int(time.time())
@@ -162,11 +176,32 @@ class Room:
         if command in LAYING and not self.owner.privileged:
             self.watcher.notice(WITHOUT_ROOT)
         with locked(self.layout.lock, command, self.now()):
-            yield self.store.load()
+            state = self.load()
+            if state.deployments and not os.path.exists(self.layout.state):
+                count = len(state.deployments)
+                self.tell("adopt", f"state.json was absent; {count} deployments found")
+                self.watcher.notice(
+                    f"state.json was absent; {count} deployments are known again"
+                )
+                self.save(state)
+            yield state
+
+    def load(self) -> State:
+        """The saved state; when it is absent, what the deployments on disk tell.
+
+        Raises:
+            HostError: it is broken.
+        """
+        state = self.store.load()
+        if not os.path.exists(self.layout.state):
+            state = adopt(self.layout, self.booted())
+        self.linked = state.linked
+        return state
 
     def save(self, state: State) -> State:
         """Put the state on disk, with what people without privileges may see."""
         self.store.save(state)
+        self.linked = state.linked
         public.show_booted(self.layout, self.booted())
         return state
 

@@ -10,7 +10,7 @@ from updater.model import Checked, Offer, Record, State, Status
 
 def status(room: Room) -> Status:
     """Everything that `status` shows."""
-    state = room.store.load()
+    state = room.load()
     booted = room.booted()
     running = machine.find(state, booted)
     target = machine.find(state, state.target)

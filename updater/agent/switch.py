@@ -122,6 +122,8 @@ def settle(room: Room, state: State) -> State:
             if state.phase is not Phase.TRIAL:
                 state = room.save(_on_trial(state))
             _prove(room, state, record)
+        case Resume.GO_BACK if record is not None and not _is_there(room, record):
+            room.save(machine.move(state, Phase.IDLE))
         case Resume.GO_BACK if state.target is not None:
             _return_to(room, state, state.target)
             room.save(went_back(state, machine.find(state, booted)))
@@ -132,7 +134,11 @@ def settle(room: Room, state: State) -> State:
             room.save(machine.move(holding(state, hold), Phase.IDLE))
         case _:
             room.save(machine.move(state, Phase.IDLE))
-    return room.store.load()
+    return room.load()
+
+
+def _is_there(room: Room, record: Record) -> bool:
+    return os.path.isdir(room.layout.deployment(record.id))
 
 
 def _on_trial(state: State) -> State:
@@ -188,6 +194,7 @@ def revert(
         )
     if running and target.id == running.id:
         return Reverted(running, None, None, f"{safe(running.version)} runs already")
+    reopen(target, room.layout.deployments)
     held = None
     if hold and running is not None and target.commit != running.commit:
         held = _hold(room, running, reason or "reverted by a person")

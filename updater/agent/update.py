@@ -17,13 +17,12 @@ from updater.agent.obtain import (
     check_release,
     discard,
     download,
-    facts_of,
     keep_objects,
     make_store,
     opened,
 )
 from updater.agent.room import Room, Surveyed
-from updater.core import machine, names, policy
+from updater.core import machine, names
 from updater.core.plan import Plan
 from updater.core.text import plural, safe, size
 from updater.errors import RefusedError, UntrustedError
@@ -88,7 +87,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         if error.check != "F2" or request.full or not state.deployments:
             raise
         room.watcher.notice(f"{error}; fetching the complete release instead")
-        return _bring(room, room.store.load(), offer, request, complete=True)
+        return _bring(room, room.load(), offer, request, complete=True)
 
 
 def _kept_deployment(room: Room, state: State, request: Request) -> Record | None:
@@ -111,10 +110,8 @@ def _use_kept(room: Room, state: State, record: Record, request: Request) -> App
     running = room.running(state)
     if running and record.id == running.id:
         return Applied("nothing", record, f"{safe(record.version)} runs already")
-    facts = facts_of(room, state, allow_downgrade=request.allow_downgrade)
-    policy.check_order(record.version, record.number, 0, record.commit, facts)
-    policy.check_holds(record.version, record.commit, facts)
     surveyed = look.survey(room, state)
+    _verify_kept(room, state, record, request)
     if request.dry_run or not request.arm:
         return Applied("staged", record, f"{safe(record.version)} is laid out already")
     preview = Preview(
@@ -134,6 +131,38 @@ def _use_kept(room: Room, state: State, record: Record, request: Request) -> App
         return Applied("declined", record, "Declined. Nothing was changed.")
     state = room.save(machine.move(state, Phase.STAGED, record.id))
     return switch.to(room, state, record)
+
+
+def _verify_kept(room: Room, state: State, record: Record, request: Request) -> None:
+    """Hold a deployment that is here to the same checks as one that is fetched.
+
+    It may have been taken under another trust mode, or its key revoked since.
+
+    Raises:
+        UntrustedError: R1 to F4.
+    """
+    tag_name = f"release/{record.version}" if record.tag else None
+    remote = room.settings.remote
+    offer = Offer(
+        url=remote.url,
+        channel=remote.channel,
+        ref=f"refs/tags/{tag_name}" if tag_name else record.commit,
+        commit=record.commit,
+        tag=record.tag,
+        tag_name=tag_name,
+        version=record.version,
+    )
+    candidate = Candidate(offer, None)
+    target = [look.survey_one(room, record)]
+    with opened(room, candidate, target) as objects:
+        check_release(
+            room,
+            state,
+            candidate,
+            objects,
+            target,
+            allow_downgrade=request.allow_downgrade,
+        )
 
 
 def _bring(

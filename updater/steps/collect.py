@@ -1,15 +1,18 @@
 """Collect: delete deployments that nobody needs, and say why another one stays."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from updater.core.index import Row
 from updater.core.plan import below
+from updater.errors import HostError
 from updater.model import DeploymentId, Record, State
 from updater.system import checkout, fs
 
+_NAME = re.compile(r"[0-9]+-[0-9a-f]{7}\.[0-9]+\Z")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -88,14 +91,24 @@ def remove(path: str, index_path: str) -> int:
     return max(0, fs.free_bytes(os.path.dirname(path)) - before)
 
 
-def remove_leftovers(deployments: str, known: Iterable[DeploymentId]) -> list[str]:
-    """Delete what an interrupted run left: `.tmp`, and directories nobody names.
+def remove_leftovers(
+    deployments: str, known: Iterable[DeploymentId], booted: DeploymentId | None
+) -> list[str]:
+    """Delete what an interrupted run left: `.tmp`, and deployments that nobody names.
+
+    Nothing else is touched, and where what runs is not known, no deployment is.
 
     Returns:
-        Their names.
+        What could not be deleted, and why.
     """
     names = set(known)
-    left = [name for name in os.listdir(deployments) if name not in names]
-    for name in left:
-        fs.remove_tree(os.path.join(deployments, name))
-    return left
+    sane = booted in names
+    problems = []
+    for name in os.listdir(deployments):
+        unnamed = sane and name not in names and bool(_NAME.match(name))
+        if name.endswith(".tmp") or unnamed:
+            try:
+                fs.remove_tree(os.path.join(deployments, name))
+            except HostError as error:
+                problems.append(str(error))
+    return problems

@@ -1,7 +1,7 @@
 """Survey: is a deployment as it was staged? By stat; only what was touched is read."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from updater.core.index import Index, Row
 from updater.errors import HostError
@@ -12,7 +12,9 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BATCH = 100
 
 
-def survey(path: str, index: Index) -> tuple[tuple[LocalChange, ...], bool]:
+def survey(
+    path: str, index: Index, linked_at: Sequence[tuple[int, int]]
+) -> tuple[tuple[LocalChange, ...], bool]:
     """Compare a deployment with its stat index.
 
     A file that only looks touched is hashed; when it is as it was, its row is brought
@@ -21,6 +23,7 @@ def survey(path: str, index: Index) -> tuple[tuple[LocalChange, ...], bool]:
     Args:
         path: the deployment's directory.
         index: changed in place.
+        linked_at: when we made or removed links, from and to in nanoseconds.
 
     Returns:
         What is changed or missing, and whether the index has to be written again.
@@ -33,7 +36,7 @@ def survey(path: str, index: Index) -> tuple[tuple[LocalChange, ...], bool]:
     except OSError as error:
         raise HostError(f"cannot open {path}: {error.strerror}") from error
     try:
-        found, linked = checkout.changed(root, index.rows)
+        found, linked = checkout.changed(root, index.rows, linked_at)
         for name, now in linked.items():
             index.rows[name] = index.rows[name]._replace(stat=now)
         touched = [change for change in found if change.kind == "modified"]

@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from updater.core.index import Row, Stat
 from updater.core.manifest import XATTRS
@@ -276,16 +276,20 @@ def read_xattrs(directory: int, name: bytes) -> tuple[tuple[str, bytes], ...]:
 
 
 def changed(
-    root: int, rows: Mapping[bytes, Row]
+    root: int,
+    rows: Mapping[bytes, Row],
+    linked_at: Sequence[tuple[int, int]] = (),
 ) -> tuple[list[LocalChange], dict[bytes, Stat]]:
     """The files that do not look as the index remembers them; nothing is read.
 
     link(2) and unlink(2) change the ctime of a file that stays as it is. A file whose
-    ctime and number of links changed, and nothing else, was linked, not written.
+    ctime and number of links changed, and nothing else, at a time when we were linking,
+    was linked, not written.
 
     Args:
         root: descriptor of the deployment's directory.
         rows: its index.
+        linked_at: when we were, from and to in nanoseconds.
 
     Returns:
         Changes of kind missing, metadata (mode or owner) or modified (perhaps only
@@ -313,14 +317,20 @@ def changed(
         if now is None:
             found.append(LocalChange(path, "missing"))
         elif now != expected:
-            if now.links != expected.links and now == expected._replace(
-                ctime=now.ctime, links=now.links
-            ):
+            if _only_linked(now, expected, linked_at):
                 linked[path] = now
             else:
                 found.append(LocalChange(path, _kind(now, expected)))
     directories.close()
     return sorted(found, key=lambda change: change.path), linked
+
+
+def _only_linked(
+    now: Stat, expected: Stat, linked_at: Sequence[tuple[int, int]]
+) -> bool:
+    if now != expected._replace(ctime=now.ctime, links=now.links):
+        return False
+    return any(begin <= now.ctime <= end for begin, end in linked_at)
 
 
 def _lstat(directory: int, name: bytes) -> Stat | None:

@@ -219,6 +219,11 @@ def remove_tree(path: str) -> None:
         else:
             remove(name)
 
+    if mounted := mounts_below(path):
+        raise HostError(
+            f"{path} is not deleted: {mounted[0]} is mounted there",
+            hint=f"umount {mounted[0]}",
+        )
     try:
         if os.path.lexists(path) and not stat.S_ISDIR(os.lstat(path).st_mode):
             os.unlink(path)
@@ -228,6 +233,27 @@ def remove_tree(path: str) -> None:
         )
     except OSError as error:
         raise host_error(error, f"cannot delete {path}") from error
+
+
+def mounts_below(path: str) -> list[str]:
+    """Mount points at or below a path: what lies behind them is somebody else's."""
+    top = os.path.realpath(path)
+    found = []
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                point = _unescape(line.split(" ")[4])
+                if point == top or point.startswith(top + "/"):
+                    found.append(point)
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def _unescape(text: str) -> str:
+    for code, char in (("040", " "), ("011", "\t"), ("012", "\n"), ("134", "\\")):
+        text = text.replace(f"\\{code}", char)
+    return text
 
 
 def free_bytes(path: str) -> int:
