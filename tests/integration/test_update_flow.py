@@ -78,7 +78,7 @@ def test_an_update_is_looked_at_taken_and_undone(machine, story):
     assert_runs(machine, story, "1.0")
 
     done = machine.run("apply", "1.1")
-    assert done.out.startswith("Now 1.1 (was 1.0). Undo: osupdate revert")
+    assert done.out.startswith("Now 1.1 (was 1.0).\nWhat changed: osupdate diff")
     assert_runs(machine, story, "1.1")
     assert machine.run("status", "--json").json["running"]["version"] == "1.1"
 

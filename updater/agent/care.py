@@ -246,6 +246,8 @@ def tidy_up(room: Room, outcome: str) -> None:
 
 
 def _written(room: Room, record: Record) -> list[bytes]:
+    if not os.path.isdir(room.layout.deployment(record.id)):
+        return []
     try:
         index = look.survey_one(room, record).index
     except OsupdateError as error:
@@ -260,11 +262,8 @@ def _written(room: Room, record: Record) -> list[bytes]:
         plan = look.full_plan(room, laid, record.created)
         names_ += [path for path, _ in plan.directories]
         names_ += [special.path for special in plan.specials]
-    seeds = tuple(
-        os.fsencode(path.lstrip("/")) for path in room.settings.deploy.persistent
-    )
     return collect.written_seeds(
-        room.layout.deployment(record.id), index.rows, names_, seeds
+        room.layout.deployment(record.id), index.rows, names_, room.seeds
     )
 
 

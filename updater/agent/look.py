@@ -315,6 +315,8 @@ def _pair(
         if state.download and _is_here(room, state.download):
             return running, state.download
         before = machine.find(state, state.previous) or machine.previous(state, booted)
+        if (running is None or before is None) and state.offer is not None:
+            raise _not_downloaded()
         if running is None or before is None:
             raise UsageError(
                 "there is only one release here: nothing to compare it with",
@@ -339,11 +341,15 @@ def _named(room: Room, state: State, wanted: str) -> Record | Download:
             return download
     record = names.find_record(state, room.booted(), wanted)
     if record is None and wanted == "available":
-        raise UsageError(
-            "what the channel offers is not downloaded yet: its content is unknown",
-            hint="Download and verify it: osupdate apply --download-only",
-        )
+        raise _not_downloaded()
     return names.require(record, wanted, state.deployments)
+
+
+def _not_downloaded() -> UsageError:
+    return UsageError(
+        "what the channel offers is not downloaded yet: its content is unknown",
+        hint="Download and verify it: osupdate apply --download-only",
+    )
 
 
 def _is_here(room: Room, download: Download) -> bool:

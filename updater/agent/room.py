@@ -121,6 +121,12 @@ class Room:
         )
 
     @property
+    def seeds(self) -> tuple[bytes, ...]:
+        """The persistent directories: what a deployment has there are seeds."""
+        paths = self.settings.deploy.persistent
+        return tuple(os.fsencode(path.lstrip("/")) for path in paths)
+
+    @property
     def owns_state(self) -> bool:
         """Whether this process may write what osupdate remembers."""
         return os.access(self.layout.state_dir, os.W_OK)

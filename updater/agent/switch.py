@@ -45,8 +45,9 @@ def to(room: Room, state: State, record: Record) -> Applied:
     before = machine.find(state, origin)
     if before is None:
         return Applied("switched", record, f"Now {name}, the first release here.")
-    text = f"Now {name} (was {safe(before.version)}). Undo: osupdate revert"
-    return Applied("switched", record, text)
+    text = f"Now {name} (was {safe(before.version)})."
+    more = "What changed: osupdate diff     Undo: osupdate revert"
+    return Applied("switched", record, f"{text}\n{more}")
 
 
 def _prove(room: Room, state: State, record: Record) -> Verdict:

@@ -24,7 +24,7 @@ from updater.agent.obtain import (
 from updater.agent.room import Room, Surveyed
 from updater.core import machine, names
 from updater.core.plan import Plan
-from updater.core.text import plural, safe, size
+from updater.core.text import plural, safe, show_path, size
 from updater.errors import RefusedError, UntrustedError
 from updater.model import (
     Applied,
@@ -39,6 +39,7 @@ from updater.model import (
     State,
 )
 from updater.report import diff_text
+from updater.steps import collect
 from updater.system.git.objects import Objects
 
 
@@ -227,8 +228,28 @@ def _show(
         written_bytes=plan.written_bytes,
         kept_files=len(plan.keeps),
         local_changes=changes_of(surveyed, running),
-        notices=release.notices,
+        notices=(*release.notices, *_left_behind(room, objects, surveyed)),
         report=diff_text.summary(report),
+    )
+
+
+def _left_behind(
+    room: Room, objects: Objects, surveyed: Sequence[Surveyed]
+) -> tuple[str, ...]:
+    """What people wrote into the seeds of the running deployment, in a sentence."""
+    if not surveyed:
+        return ()
+    one, seeds = surveyed[-1], room.seeds
+    told = look.manifest_of(one, objects)
+    beside = [path for path, meta in told.items() if meta.type]
+    written = collect.written_seeds(one.path, one.index.rows, beside, seeds)
+    if not written:
+        return ()
+    count = plural(len(written), "path")
+    return (
+        f"{count} below persistent directories were written in "
+        f"{safe(one.record.version)} ({show_path(written[0])} is one) and stay there: "
+        f"what outlives an update belongs in {room.layout.data('/')}",
     )
 
 

@@ -50,17 +50,15 @@ def preview(shown: Preview) -> list[str]:
         f"({size(shown.written_bytes)}), shares {shown.kept_files:,} with what is here"
     )
     if shown.local_changes:
-        lines.append(f"! {count_of_changes(len(shown.local_changes))} that runs")
+        count = count_of_changes(len(shown.local_changes))
+        lines.append(f"! {count} that runs; the changes stay there")
         lines += _changes(shown.local_changes)
     return lines + [f"! {safe(notice, 400)}" for notice in shown.notices]
 
 
 def applied(outcome: Applied) -> list[str]:
     """The outcome of `apply`."""
-    lines = safe_lines(outcome.text).split("\n")
-    if outcome.outcome == "switched":
-        lines.append("What changed: osupdate diff")
-    return lines
+    return safe_lines(outcome.text).split("\n")
 
 
 def reverted(outcome: Reverted) -> list[str]:
@@ -106,7 +104,9 @@ def verified(outcome: Verified) -> list[str]:
     if repaired:
         lines.append(f"Repaired {plural(len(repaired), 'path')}, {len(left)} left")
     else:
-        lines.append("Bring them back: osupdate verify --repair")
+        lines.append(f"Bring back: osupdate verify {safe(record.version)} --repair")
+    if left:
+        lines.append("Never changed: /etc, persistent directories, and what is extra")
     return lines
 
 

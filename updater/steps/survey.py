@@ -13,7 +13,7 @@ _BATCH = 100
 
 
 def survey(
-    path: str, index: Index, linked_at: Sequence[tuple[int, int]]
+    path: str, index: Index, linked_at: Sequence[tuple[int, int]] = ()
 ) -> tuple[tuple[LocalChange, ...], bool]:
     """Compare a deployment with its stat index.
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from updater.core import manifest
@@ -199,6 +199,7 @@ metadata = st.one_of(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.dictionaries(paths, metadata, max_size=8).map(
         lambda found: {p: m for p, m in found.items() if m.hardlink != p}
