@@ -51,8 +51,8 @@ def main() -> int:
 def _prepare(request: wire.Request) -> None:
     """Put files where libgit2 looks for them, before it is loaded and looks."""
     home, given = request.home, request.credentials
-    os.makedirs(f"{home}/.ssh", exist_ok=True)
-    os.makedirs(f"{home}/no-certificates", exist_ok=True)
+    os.mkdir(f"{home}/.ssh")
+    os.mkdir(f"{home}/no-certificates")
     if given.known_hosts is not None:
         _write(f"{home}/.ssh/known_hosts", given.known_hosts)
     if given.ca is not None:
@@ -64,7 +64,9 @@ def _prepare(request: wire.Request) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
+    """Create a file. It may be root who does: what is there already is refused."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
         file.write(text)
 
 

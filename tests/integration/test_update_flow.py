@@ -1,6 +1,7 @@
 """The story of an update, over real releases: taken, looked at, left, taken care of."""
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -241,6 +242,107 @@ def test_a_broken_object_store_is_moved_aside_and_made_again(updated, story, wha
     updated.run("verify", "--exit-code")
     updated.run("revert")
     assert_runs(updated, story, "1.1")
+
+
+def flip_a_byte(repository, part):
+    """Damage what is a given part of the way into the largest pack."""
+    pack = max(repository.glob("objects/pack/*.pack"), key=lambda p: p.stat().st_size)
+    data = bytearray(pack.read_bytes())
+    data[int(len(data) * part)] ^= 0xFF
+    pack.chmod(0o600)
+    pack.write_bytes(data)
+
+
+@pytest.mark.parametrize("options", [(), ("--full",)])
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.8])
+def test_a_flipped_byte_in_the_object_store_heals(updated, story, part, options):
+    flip_a_byte(updated.state_dir / "objects.git", part)
+    updated.run("apply", "1.2", *options)
+    assert_runs(updated, story, "1.2")
+    updated.run("verify", "--exit-code")
+    updated.run("apply", "1.2", "--full")
+    assert "repaired" in updated.events
+
+
+def test_going_back_to_a_deployment_that_lost_files_is_refused(updated, story):
+    old = updated.deployments / updated.state["deployments"][0]["id"]
+    lost = old / "usr/lib/libc.so"
+    lost.unlink()
+    before = updated.state
+    with gone(story.repo):
+        refused = updated.run("revert", code=1)
+        assert "1 file missing, /usr/lib/libc.so is one" in refused.err
+        assert "osupdate verify --repair 1.0" in refused.err
+        assert updated.running == "1.1"
+        assert updated.state["holds"] == before["holds"]
+        updated.run("verify", "--repair", "1.0")
+        updated.run("revert")
+    assert_runs(updated, story, "1.0")
+
+
+def test_going_back_to_what_somebody_edited_is_fine(updated):
+    old = updated.deployments / updated.state["deployments"][0]["id"]
+    (old / "usr/bin/hello").write_text("mine")
+    (old / "etc/motd").unlink()
+    updated.run("revert")
+    assert updated.running == "1.0"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EMLINK, errno.EXDEV])
+def test_a_file_that_cannot_be_linked_is_copied(updated, story, monkeypatch, number):
+    refuse_to_link(monkeypatch, b"libc.so", number)
+    updated.run("apply", "1.2")
+    assert_runs(updated, story, "1.2")
+    old = updated.deployments / updated.state["deployments"][0]["id"]
+    assert not (updated.current / "usr/lib/libc.so").samefile(old / "usr/lib/libc.so")
+    assert (updated.current / "usr/bin/su").samefile(old / "usr/bin/su")
+
+
+def test_a_damaged_file_is_not_copied_unseen(updated, monkeypatch):
+    refuse_to_link(monkeypatch, b"libc.so", errno.EMLINK)
+    (updated.current / "usr/lib/libc.so").write_text("x" * 30_000)
+    updated.pretend_untouched()
+    refused = updated.run("apply", "1.2", code=None)
+    assert refused.code != 0
+    assert "/usr/lib/libc.so read back is not what was written" in refused.err
+    assert updated.running == "1.1"
+    assert updated.leftovers() == []
+
+
+def refuse_to_link(monkeypatch, name, number):
+    link = os.link
+
+    def refuse(source, target, **kw):
+        if source == name:
+            raise OSError(number, os.strerror(number))
+        link(source, target, **kw)
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+def test_a_leftover_that_cannot_be_deleted_is_named_and_stops_no_other(
+    updated, monkeypatch
+):
+    stuck = updated.state_dir / "incoming/stuck"
+    others = [
+        updated.state_dir / "incoming/other",
+        updated.state_dir / "index/other.idx",
+        updated.state_dir / "other.tmp",
+    ]
+    for path in (stuck, *others):
+        path.write_bytes(b"left")
+    unlink = os.unlink
+
+    def refuse(path, *args, **kw):
+        if os.fspath(path) == str(stuck):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        unlink(path, *args, **kw)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    done = updated.run("gc")
+    assert str(stuck) in done.err
+    assert stuck.exists()
+    assert not any(path.exists() for path in others)
 
 
 def test_verify_names_what_differs_and_repair_puts_it_back(updated, story):

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -13,7 +13,13 @@ from updater.core import machine, names
 from updater.core.index import Index, Row
 from updater.core.plan import Plan
 from updater.core.text import plural, safe, size
-from updater.errors import ConfigError, HostError, OsupdateError, UsageError
+from updater.errors import (
+    ConfigError,
+    HostError,
+    OsupdateError,
+    UntrustedError,
+    UsageError,
+)
 from updater.model import (
     Collected,
     DeploymentId,
@@ -45,7 +51,11 @@ def verify(room: Room, state: State, wanted: str | None, *, mend: bool) -> Verif
         UsageError: no such deployment. OsupdateError.
     """
     record = _require(room, state, wanted or "running")
-    laid = look.lay_open(record.commit, look.open_kept(room))
+    try:
+        laid = look.lay_open(record.commit, look.open_kept(room))
+    except UntrustedError as error:
+        error.hint = f"Fetch it anew: osupdate apply {safe(record.version)} --full"
+        raise
     plan = look.full_plan(room, laid, record.created)
     path = room.layout.deployment(record.id)
     rows, changes = inspect(path, plan, room.count_files)
@@ -273,9 +283,13 @@ def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
     state = room.save(replace(state, deployments=left, previous=previous))
     room.tell("remove", f"{safe(record.version)}", deployment=record.id)
     began = room.nanoseconds()
-    freed = collect.remove(
-        room.layout.deployment(record.id), room.layout.index(record.id)
-    )
+    freed = 0
+    try:
+        freed = collect.remove(
+            room.layout.deployment(record.id), room.layout.index(record.id)
+        )
+    except HostError as error:
+        room.watcher.notice(str(error))  # it is a leftover now, tried again next time
     return room.save(room.linking(state, began)), freed
 
 
@@ -287,21 +301,26 @@ def _tidy(room: Room, state: State) -> State:
         room.watcher.notice(problem)
     done = state.download is not None and state.download.offer.commit in here
     download = state.download.directory if state.download and not done else None
-    for name in os.listdir(room.layout.incoming):
-        if name != download:
-            fs.remove_tree(os.path.join(room.layout.incoming, name))
+    incoming = set(os.listdir(layout.incoming)) - {download}
+    _delete(room, layout.incoming, incoming)
     known = {f"{record.id}.idx" for record in state.deployments}
     directory = os.path.dirname(room.layout.index(DeploymentId("x")))
-    for name in set(os.listdir(directory)) - known:
-        fs.remove_tree(os.path.join(directory, name))
+    _delete(room, directory, set(os.listdir(directory)) - known)
     for place in (layout.state_dir, layout.public, os.path.dirname(layout.current)):
-        for name in os.listdir(place):
-            if name.endswith(".tmp"):
-                fs.remove_tree(os.path.join(place, name))
+        _delete(room, place, [n for n in os.listdir(place) if n.endswith(".tmp")])
     public.forget_reports(layout, here)
     public.show_booted(layout, room.booted())
     Keeper(layout.repository).make()
     return room.save(replace(state, download=None)) if done else state
+
+
+def _delete(room: Room, directory: str, names_: Iterable[str]) -> None:
+    """Delete leftovers; one that cannot be deleted is named, and stops no other."""
+    for name in names_:
+        try:
+            fs.remove_tree(os.path.join(directory, name))
+        except HostError as error:
+            room.watcher.notice(str(error))
 
 
 def doctor(room: Room) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Looking without touching: what is here, whether it is as it was, how it differs."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +10,7 @@ from updater.agent import public
 from updater.agent.room import Room, Surveyed, sizes_of
 from updater.core import commits, index, machine, manifest, names, tree, treediff
 from updater.core.plan import Base, Plan, make_plan
-from updater.errors import HostError, UsageError
+from updater.errors import HostError, NoSpaceError, UsageError
 from updater.model import (
     MANIFEST_PATH,
     DeploymentId,
@@ -77,7 +78,8 @@ def survey_one(room: Room, record: Record) -> Surveyed:
         found = _hash_again(room, record)
     changes, renewed = survey_deployment(path, found, room.linked)
     if renewed and room.owns_state:
-        fs.write_durably(index_path, found.to_bytes())
+        with contextlib.suppress(NoSpaceError):  # a cache: the next survey tries again
+            fs.write_durably(index_path, found.to_bytes())
     return Surveyed(record, path, index_path, found, changes)
 
 

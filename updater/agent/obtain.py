@@ -230,9 +230,30 @@ def check_release(
 def make_store(room: Room) -> None:
     """Have an objects.git that works; one that is broken is made anew, empty."""
     if Keeper(room.layout.repository).make():
-        text = f"{room.layout.repository} was broken and is made anew"
-        room.tell("repaired", text)
-        room.watcher.notice(text)
+        _tell_made_anew(room)
+
+
+def heal_store(room: Room) -> bool:
+    """Begin objects.git anew when an object in it is damaged.
+
+    Nothing that a remote sends can bring this about: only our own copy is read.
+
+    Returns:
+        Whether it was damaged.
+    """
+    keeper = Keeper(room.layout.repository)
+    if not keeper.is_damaged():
+        return False
+    keeper.set_aside()
+    keeper.make()
+    _tell_made_anew(room)
+    return True
+
+
+def _tell_made_anew(room: Room) -> None:
+    text = f"{room.layout.repository} was broken and is made anew"
+    room.tell("repaired", text)
+    room.watcher.notice(text)
 
 
 def keep_objects(room: Room, release: Release, objects: Objects) -> None:

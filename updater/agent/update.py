@@ -17,6 +17,7 @@ from updater.agent.obtain import (
     check_release,
     discard,
     download,
+    heal_store,
     keep_objects,
     make_store,
     opened,
@@ -62,6 +63,8 @@ def apply(room: Room, state: State, request: Request) -> Applied:
     """
     state = switch.settle(room, state)
     make_store(room)
+    if request.full:
+        heal_store(room)
     kept = _kept_deployment(room, state, request)
     if kept is not None:
         return _use_kept(room, state, kept, request)
@@ -87,6 +90,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         # A damaged file here looks like a missing object there; ask for all of it once.
         if error.check != "F2" or request.full or not state.deployments:
             raise
+        heal_store(room)
         room.watcher.notice(f"{error}; fetching the complete release instead")
         return _bring(room, room.load(), offer, request, complete=True)
 

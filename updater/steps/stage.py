@@ -175,7 +175,7 @@ def _lay_files(
         source = checkout.Directories(root if base is None else base)
 
         def work(number: int) -> bytes:
-            kept = _keep(jobs[number].keeps, source, target, place.clones)
+            kept = _keep(jobs[number].keeps, source, target, place)
             _write(jobs[number].writes, target, objects)
             return kept
 
@@ -197,20 +197,39 @@ def _keep(
     keeps: Sequence[Keep],
     source: checkout.Directories,
     target: checkout.Directories,
-    clones: bool,  # noqa: FBT001 - a fact about the filesystem
+    place: Place,
 ) -> bytes:
     found = []
     for path, look in keeps:
         parent, _, name = path.rpartition(b"/")
         try:
             directory = target.open(parent)
-            checkout.keep_file(
-                source.open(parent), directory, name, look, clones=clones
-            )
+            base = source.open(parent)
+            try:
+                checkout.keep_file(base, directory, name, look, clones=place.clones)
+            except OSError as error:
+                if error.errno not in checkout.NO_LINK:
+                    raise
+                checkout.copy_file(base, directory, name, look)
+                _check_copy(directory, name, path, place.base_rows[path])
             found.append(_STAT.pack(*checkout.stat_entry(directory, name)))
         except OSError as error:
             raise fs.host_error(error, f"cannot keep {text.show_path(path)}") from error
     return b"".join(found)
+
+
+def _check_copy(directory: int, name: bytes, path: bytes, row: Row) -> None:
+    """A copy is held to what was once read back: the base may have been damaged since.
+
+    Raises:
+        UntrustedError: S1.
+    """
+    try:
+        ids = checkout.hash_entry(directory, name, row.stat.size, ("sha256",))
+    except HostError as error:
+        raise _wrong(path) from error
+    if ids[0] != row.sha256:
+        raise _wrong(path)
 
 
 def _write(

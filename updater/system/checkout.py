@@ -23,6 +23,8 @@ from updater.system import fs
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CHUNK = 1 << 20
+# The file is immutable or somebody else's, has all its links, lies on another mount.
+NO_LINK = (errno.EPERM, errno.EMLINK, errno.EXDEV)
 _WORTH_STARTING = 1 << 18  # bytes; below that the call costs more than it gains
 
 
@@ -128,6 +130,24 @@ def keep_file(
         os.close(source)
 
 
+def copy_file(base: int, directory: int, name: bytes, look: Attributes) -> None:
+    """Write a file of the base deployment again, where it cannot be shared.
+
+    Raises:
+        OSError.
+    """
+    if stat.S_ISLNK(look.mode):
+        write_file(directory, name, os.readlink(name, dir_fd=base), look)
+        return
+    fd = os.open(name, _CREATE, 0o600, dir_fd=directory)
+    try:
+        for chunk in _content(base, name, os.lstat(name, dir_fd=base).st_size):
+            fs.write_all(fd, chunk)
+        _dress(fd, look)
+    finally:
+        os.close(fd)
+
+
 def make_special(root: int, special: Special) -> None:
     """Create a device node or fifo.
 
@@ -193,7 +213,11 @@ def _dress_link(directory: int, name: bytes, look: Attributes) -> None:
 
 def _dress_special(directory: int, name: bytes, look: Attributes) -> None:
     os.chown(name, look.uid, look.gid, dir_fd=directory, follow_symlinks=False)
-    os.chmod(name, stat.S_IMODE(look.mode), dir_fd=directory)
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:  # chmod(2) would follow a symlink that somebody put in its place
+        os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(look.mode))
+    finally:
+        os.close(fd)
     times = (look.mtime, look.mtime)
     os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
 
@@ -225,12 +249,12 @@ def hash_entry(
         algorithms: sha1, sha256.
 
     Raises:
-        HostError: the size differs. OSError.
+        HostError: the size or the type differs; then nothing is read. OSError.
     """
     header = b"blob %d\0" % size
     digests = [hashlib.new(name, header, usedforsecurity=False) for name in algorithms]
     count = 0
-    for chunk in _content(directory, name):
+    for chunk in _content(directory, name, size):
         count += len(chunk)
         for digest in digests:
             digest.update(chunk)
@@ -239,7 +263,7 @@ def hash_entry(
     return tuple(digest.digest() for digest in digests)
 
 
-def _content(directory: int, name: bytes) -> Iterator[bytes | memoryview]:
+def _content(directory: int, name: bytes, size: int) -> Iterator[bytes | memoryview]:
     try:
         fd = os.open(name, _READ, dir_fd=directory)
     except OSError as error:
@@ -248,9 +272,15 @@ def _content(directory: int, name: bytes) -> Iterator[bytes | memoryview]:
         yield os.readlink(name, dir_fd=directory)
         return
     try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise HostError("it is neither a file nor a symlink")
+        if found.st_size != size:
+            raise HostError(f"it has {found.st_size:,} bytes; expected {size:,}")
         buffer = memoryview(bytearray(_CHUNK))
-        while count := os.readv(fd, [buffer]):
+        while size and (count := os.readv(fd, [buffer[:size]])):
             yield buffer[:count]
+            size -= count
     finally:
         os.close(fd)
 
@@ -381,6 +411,8 @@ def can_clone(directory: str) -> bool:
             fds.append(os.open(path, flags, 0o600))
         os.write(fds[0], bytes(4096))
         return fs.clone(fds[0], fds[1])
+    except OSError:
+        return False
     finally:
         for fd, path in zip(fds, (source, target), strict=False):
             os.close(fd)

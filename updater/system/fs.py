@@ -294,3 +294,33 @@ def host_error(
     if place is not None:
         message += f", {size(free_bytes(place))} are free there"
     return NoSpaceError(message, hint="Free some: osupdate gc")
+
+
+def exposed_file(path: str) -> str | None:
+    """How others may change a file, or replace it; None when they cannot.
+
+    A symlink counts with the directory that it is in and with what it points to.
+    """
+    real = os.path.realpath(path)
+    places = (os.path.dirname(path), os.path.dirname(real), real)
+    return next(filter(None, map(exposure, places)), None)
+
+
+def exposure(path: str) -> str | None:
+    """How others than root and this process's user may change what is at `path`.
+
+    Returns:
+        What is wrong, with owner or mode; None when nothing is. Group and mode count
+        for root only: others may share a group as they like.
+    """
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    user = os.geteuid()
+    if found.st_uid not in (0, user):
+        return f"{path} belongs to uid {found.st_uid}; expected {user}"
+    if user == 0 and found.st_mode & 0o022:
+        mode = stat.S_IMODE(found.st_mode)
+        return f"{path} has mode {mode:04o}; expected that only root may write"
+    return None

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from updater.core.text import safe
 from updater.errors import HostError
-from updater.system import process
+from updater.system import fs, process
 
 _SHOWN = 500  # characters of a hook's last words
 
@@ -26,7 +26,8 @@ def run_all(
 
     Args:
         directories: `/usr/lib/...` first, `/etc/...` after it; absent is empty. A hook
-            that is a link to /dev/null is switched off.
+            that is a link to /dev/null is switched off. One that others may change
+            is not run, and has failed.
         environment: added to a clean one.
         timeout: seconds for each.
     """
@@ -38,13 +39,21 @@ def run_all(
     return [
         Outcome(name, _run(found[name], environment, timeout))
         for name in sorted(found)
-        if os.path.realpath(found[name]) != os.devnull
+        if not _is_off(found[name])
     ]
+
+
+def _is_off(path: str) -> bool:
+    directory = os.path.dirname(path)
+    return os.path.realpath(path) == os.devnull and not fs.exposure(directory)
 
 
 def _run(path: str, environment: Mapping[str, str], timeout: float) -> str:
     if not os.access(path, os.X_OK):
         return "is not executable"
+    exposed = fs.exposed_file(path)
+    if exposed:
+        return f"is not run: {exposed}"
     try:
         result = process.run([path], env=environment, timeout=timeout)
     except HostError as error:

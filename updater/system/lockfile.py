@@ -2,7 +2,8 @@
 
 The lock is flock(2), which the kernel drops with its holder; the JSON inside is only
 for the person who has to wait. The file stays, because a lock on a file that another
-process has just unlinked protects nothing.
+process has just unlinked protects nothing. It is the owner's alone, because whoever can
+read a file can lock it.
 """
 
 import contextlib
@@ -43,12 +44,16 @@ def locked(path: str, command: str, now: int) -> Iterator[None]:
         HostError: the file cannot be opened.
     """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         hint = "Run it as root." if isinstance(error, PermissionError) else None
         text = f"cannot open the lock {path}: {error.strerror}"
         raise HostError(text, hint=hint) from error
     try:
+        with contextlib.suppress(
+            PermissionError
+        ):  # it is somebody else's, such as root's
+            os.fchmod(fd, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

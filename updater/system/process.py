@@ -40,6 +40,7 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = 60,
     cwd: str | None = None,
+    terminal: bool = False,
 ) -> Result:
     """Run a program to its end. A non-zero exit code is an answer, not an error.
 
@@ -47,32 +48,62 @@ def run(
         argv: program and arguments; the program is looked up in a fixed PATH.
         stdin: bytes for its standard input, which is then closed.
         env: added to the clean environment (LC_ALL=C, TZ=UTC, PATH).
-        timeout: seconds, after which it is killed.
+        timeout: seconds, after which it is killed with its session.
         cwd: its working directory.
+        terminal: leave it our terminal, to ask a person; else it has its own session.
 
     Raises:
         HostError: it is missing, was killed by a signal, or took too long.
     """
-    try:
-        done = subprocess.run(
-            list(argv),
-            input=stdin,
-            capture_output=True,
-            env=_ENVIRONMENT | dict(env or {}),
-            timeout=timeout,
-            cwd=cwd,
-            check=False,
+    with contextlib.ExitStack() as stack:
+        # Files, not pipes: what it leaves running may hold them as long as it likes.
+        feed, out, err = (
+            stack.enter_context(open(os.memfd_create(name), "w+b", buffering=0))
+            for name in ("stdin", "stdout", "stderr")
         )
-    except FileNotFoundError as error:
-        raise HostError(f"the program {argv[0]} is not installed") from error
-    except subprocess.TimeoutExpired as error:
-        raise HostError(f"{argv[0]} did not end within {timeout:g} seconds") from error
-    except OSError as error:
-        raise HostError(f"cannot run {argv[0]}: {error.strerror}") from error
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise HostError(f"{argv[0]} was killed by {name}: {safe(done.stderr, 300)}")
-    return Result(done.returncode, done.stdout, done.stderr)
+        os.write(feed.fileno(), stdin)
+        feed.seek(0)
+        try:
+            program = subprocess.Popen(
+                list(argv),
+                stdin=feed,
+                stdout=out,
+                stderr=err,
+                env=_ENVIRONMENT | dict(env or {}),
+                cwd=cwd,
+                start_new_session=not terminal,
+            )
+        except FileNotFoundError as error:
+            raise HostError(f"the program {argv[0]} is not installed") from error
+        except OSError as error:
+            raise HostError(f"cannot run {argv[0]}: {error.strerror}") from error
+        code = _await(program, argv[0], timeout, terminal=terminal)
+        stdout, stderr = _written(out.fileno()), _written(err.fileno())
+    if code < 0:
+        name = signal.Signals(-code).name
+        raise HostError(f"{argv[0]} was killed by {name}: {safe(stderr, 300)}")
+    return Result(code, stdout, stderr)
+
+
+def _await(
+    program: "subprocess.Popen[bytes]", name: str, timeout: float, *, terminal: bool
+) -> int:
+    """Its exit code; when it takes too long, or we end, it and its session end."""
+    try:
+        return program.wait(timeout)
+    except BaseException as error:
+        with contextlib.suppress(ProcessLookupError):
+            (os.kill if terminal else os.killpg)(program.pid, signal.SIGKILL)
+        program.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            text = f"{name} did not end within {timeout:g} seconds"
+            raise HostError(text) from error
+        raise
+
+
+def _written(fd: int) -> bytes:
+    with open(f"/proc/self/fd/{fd}", "rb") as file:  # from its start, by an own offset
+        return file.read()
 
 
 class Limits(Struct, frozen=True):

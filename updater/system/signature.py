@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from updater.core.text import safe
 from updater.errors import ConfigError, UntrustedError
-from updater.system import process
+from updater.system import fs, process
 
 PROGRAM = "ssh-keygen"
 SHIPPED = "usr/share/osupdate/trust"
@@ -157,6 +157,9 @@ def _read(file: str) -> bytes:
             data = opened.read(MAX_FILE + 1)
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    exposed = fs.exposed_file(file)
+    if exposed:
+        raise ConfigError(f"{file} is not trusted: {exposed}")
     if len(data) > MAX_FILE:
         raise ConfigError(f"{file} has over {MAX_FILE:,} bytes")
     return data

@@ -27,6 +27,7 @@ def sign(
         stdin=payload,
         env={"SSH_AUTH_SOCK": agent} if agent else {},
         timeout=_PASSPHRASE_TIME,
+        terminal=True,
     )
     if done.code != 0 or not done.stdout.startswith(statements.BEGIN):
         reason = safe(done.stderr.strip().replace(b"\r\n", b" "), 300)

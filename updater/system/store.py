@@ -45,7 +45,7 @@ class Store:
                 if raw.get(key, known[0]) not in known:
                     raise self._newer(key, raw[key])
             state = msgspec.convert(raw, State)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._broken(str(error)) from error
         self._raw = raw
         return state

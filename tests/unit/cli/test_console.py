@@ -101,7 +101,9 @@ def test_consent_shows_the_preview_before_it_asks(monkeypatch):
     text = terminal.getvalue()
     assert text.startswith("PACKAGES  2 upgraded\n\nRELEASE    OpenSSH fix\n")
     assert "WRITES     312 files (41.0 MB), shares 36,023 with what is here" in text
-    assert "! 1 path differs from the release that runs\n  modified  /etc/motd" in text
+    assert (
+        "! 1 path differs from the release that runs; the changes stay there\n" in text
+    )
     assert "! submodule vendor skipped" in text
     assert text.endswith("Apply 2026.05.1? [y/N] ")
 

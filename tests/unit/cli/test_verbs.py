@@ -194,13 +194,10 @@ def test_apply_passes_its_options(osupdate, agent):
     ]
 
 
-def test_a_switch_says_how_to_see_what_changed(osupdate, agent):
-    agent.answers["apply"] = Applied(
-        "switched", STAGED, "Now 2026.05.1. Undo: osupdate revert"
-    )
-    assert osupdate("apply")[1] == (
-        "Now 2026.05.1. Undo: osupdate revert\nWhat changed: osupdate diff\n"
-    )
+def test_the_outcome_of_apply_is_printed_line_by_line(osupdate, agent):
+    text = "Now 2026.05.1 (was 2026.04.2).\nUndo: osupdate revert"
+    agent.answers["apply"] = Applied("switched", STAGED, text)
+    assert osupdate("apply")[1] == text + "\n"
 
 
 def test_a_declined_apply_is_not_done(osupdate, agent):
@@ -260,7 +257,7 @@ def test_verify_repair_counts_what_is_left(osupdate, agent):
     agent.answers["verify"] = Verified(record(), 2, 2, CHANGES, (b"etc/motd",))
     code, out, _ = osupdate("verify", "--repair", "--exit-code")
     assert code == 1
-    assert out.endswith("Repaired 1 path, 1 left\n")
+    assert "\nRepaired 1 path, 1 left\nNever changed: /etc, " in out
     assert agent.asked == [("verify", (None,), {"repair": True})]
 
 

@@ -1,5 +1,6 @@
 """Files below a directory descriptor: laid out, read back, told apart."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -108,7 +109,7 @@ def test_the_ids_are_those_of_git(root, tmp_path, content):
         hashlib.sha1(header + content).digest(),
         hashlib.sha256(header + content).digest(),
     )
-    with pytest.raises(HostError, match="bytes back; expected"):
+    with pytest.raises(HostError, match="bytes; expected"):
         checkout.hash_entry(root, b"f", len(content) + 1, ("sha1",))
 
 
@@ -118,9 +119,27 @@ def test_the_content_of_a_symlink_is_its_target(root, tmp_path):
     assert found == (hashlib.sha1(b"blob 6\0target").digest(),)
 
 
-def test_reading_a_fifo_does_not_wait_for_a_writer(root, tmp_path):
+def test_a_fifo_is_refused_without_waiting_for_a_writer(root, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    assert checkout.hash_entry(root, b"pipe", 0, ("sha1",))
+    with pytest.raises(HostError, match="neither a file nor a symlink"):
+        checkout.hash_entry(root, b"pipe", 0, ("sha1",))
+
+
+def test_a_file_of_another_size_is_not_read(root, tmp_path, monkeypatch):
+    with open(tmp_path / "f", "wb") as file:
+        file.truncate(60 << 30)
+    monkeypatch.setattr(os, "readv", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(HostError, match="bytes; expected 5"):
+        checkout.hash_entry(root, b"f", 5, ("sha1",))
+
+
+def test_a_directory_that_is_full_cannot_clone(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    assert not checkout.can_clone(str(tmp_path))
+    assert os.listdir(tmp_path) == []
 
 
 def test_only_xattrs_that_a_release_may_set_are_read(root, tmp_path):

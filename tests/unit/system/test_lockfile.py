@@ -62,3 +62,10 @@ def test_a_symlink_in_its_place_is_not_followed(path, tmp_path):
     with pytest.raises(HostError, match="cannot open the lock"), locked(path, "x", NOW):
         pass
     assert target.read_text() == "data"
+
+
+def test_nobody_else_can_open_the_lock_file_to_hold_it(path):
+    with open(path, "w"):
+        os.chmod(path, 0o644)
+    with locked(path, "apply", NOW):
+        assert os.stat(path).st_mode & 0o777 == 0o600

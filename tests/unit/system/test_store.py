@@ -97,3 +97,10 @@ def test_save_replaces_the_file_and_leaves_no_other(path):
     store.save(State(pin="2026.05.1"))
     assert os.stat(path).st_ino != before
     assert os.listdir(os.path.dirname(path)) == ["state.json"]
+
+
+def test_a_file_that_is_not_utf8_is_said_to_be_broken(path):
+    with open(path, "wb") as file:
+        file.write(b'{"pin": "\xff"}')
+    with pytest.raises(HostError, match="is broken: "):
+        Store(path).load()

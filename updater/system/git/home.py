@@ -1,6 +1,10 @@
 """A private home for one fetching child, gone when the fetch is over.
 
     /run/osupdate-fetch-<pid>-<random>/     locked with flock(2) while it is in use
+    /run/osupdate-fetch-<pid>-<random>/work the only place that is the child's user's
+
+What is put into the home for the child stays its maker's, who may be root: another
+process of the child's user can neither change it nor plant links before it is written.
 
 A home whose owner was killed has no lock any more, and the next fetch deletes it.
 """
@@ -14,13 +18,14 @@ from collections.abc import Iterator
 from updater.errors import HostError
 from updater.system import fs
 
+WORK = "work"
 _PREFIX = "osupdate-fetch-"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def private_home(user: tuple[int, int] | None) -> Iterator[str]:
-    """An empty directory of the child's user.
+    """A directory of this process's user, with `work` in it for the child's user.
 
     Its parents must be open to that user, which /var/lib/osupdate need not be.
 
@@ -37,8 +42,11 @@ def private_home(user: tuple[int, int] | None) -> Iterator[str]:
     except OSError as error:
         raise fs.host_error(error, f"cannot make a directory in {base}") from error
     try:
+        work = os.path.join(home, WORK)
+        os.mkdir(work, 0o700)
         if user:
-            os.chown(home, *user)
+            os.chown(work, *user)
+            os.chmod(home, 0o711)  # noqa: S103 - to reach `work`
         yield home
     finally:
         with contextlib.suppress(HostError):  # what is left is swept next time

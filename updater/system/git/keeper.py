@@ -67,10 +67,7 @@ class Keeper:
         self._sweep()
         broken = self._is_broken()
         if broken:
-            aside = f"{self._path}.broken"
-            fs.remove_tree(aside)
-            fs.rename(self._path, aside)
-            gc.collect()  # libgit2 knows packs by path while anybody has them open
+            self.set_aside()
         fs.make_directories(os.path.join(self.objects, "pack"), 0o755)
         os.chmod(self._path, 0o700)
         for name, content in (("HEAD", _HEAD), ("config", _CONFIG)):
@@ -79,6 +76,23 @@ class Keeper:
         for name in (_REFS, _TAGS):
             fs.make_directories(os.path.join(self._path, name), 0o755)
         return broken
+
+    def set_aside(self) -> None:
+        """Move the repository out of the way: `make` begins an empty one."""
+        aside = f"{self._path}.broken"
+        fs.remove_tree(aside)
+        fs.rename(self._path, aside)
+        gc.collect()  # libgit2 knows packs by path while anybody has them open
+
+    def is_damaged(self) -> bool:
+        """Whether some object cannot be read; it reads and hashes all of them."""
+        objects = open_objects([self.objects])
+        try:
+            for oid in objects.odb:
+                objects.read(ObjectId(str(oid)))
+        except (KeyError, UntrustedError):
+            return True
+        return False
 
     def _sweep(self) -> None:
         """Delete what an interrupted run left: half a pack, a temporary file."""

@@ -20,6 +20,7 @@ from updater.core.text import safe
 from updater.core.urls import Location, parse_remote
 from updater.errors import HostError, OsupdateError, UntrustedError
 from updater.model import ObjectId, Progress, RemoteHead
+from updater.system.git.home import WORK
 from updater.system.git.objects import DeploymentBackend, DeploymentBlobs, configure
 from updater.system.git.wire import Credentials, Done, FailedError, Request
 
@@ -138,7 +139,7 @@ class _Talk:
 
 def _open_repository(request: Request) -> pygit2.Repository:
     """An empty repository in the home; its objects lie where the parent said."""
-    path = f"{request.home}/repository"
+    path = f"{request.home}/{WORK}/repository"
     for directory in ("objects", "refs/haves"):
         os.makedirs(f"{path}/{directory}")
     files = {"HEAD": "ref: refs/heads/none\n", "config": _CONFIG}
@@ -146,7 +147,7 @@ def _open_repository(request: Request) -> pygit2.Repository:
         files["shallow"] = "".join(f"{oid}\n" for oid in request.haves)
     files |= {f"refs/haves/{oid}": f"{oid}\n" for oid in request.haves}
     for name, content in files.items():
-        with open(f"{path}/{name}", "w", encoding="utf-8") as file:
+        with open(f"{path}/{name}", "x", encoding="utf-8") as file:
             file.write(content)
     repository = pygit2.Repository(path)
     if request.incoming is not None:

@@ -26,7 +26,7 @@ class Request(Struct, frozen=True):
 
     Attributes:
         url: checked by `core.urls`; a path for a local repository.
-        home: a private directory that the child may write to.
+        home: a directory for this child, which may write to `work` in it.
         parent: process id of who asks.
         user: (uid, gid) to become before the first byte from outside, or None.
         repository: descriptor of a local repository's directory, or None.
