@@ -3,7 +3,7 @@
 import os
 
 from updater.agent.room import Room
-from updater.core import machine
+from updater.core import machine, urls
 from updater.core.text import safe
 from updater.model import Checked, Offer, Record, State, Status
 
@@ -23,7 +23,7 @@ def status(room: Room) -> Status:
         previous=machine.previous(state, booted),
         kept=tuple(r for r in reversed(state.deployments) if r.id not in shown),
         channel=room.settings.remote.channel,
-        url=room.settings.remote.url,
+        url=urls.shown(room.settings.remote.url),
         mode=room.mode,
         unprivileged=not room.owner.privileged,
         enter_command=enter_command(room) if running else None,

@@ -121,3 +121,8 @@ def _local(path: str, url: str) -> Location:
             "without '..' and control characters"
         )
     return Location("file", "", 0, path)
+
+
+def shown(url: str) -> str:
+    """A URL for people and logs: a password in it is not repeated."""
+    return re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", url)

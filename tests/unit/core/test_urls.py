@@ -2,7 +2,7 @@
 
 import pytest
 
-from updater.core.urls import Location, parse_remote
+from updater.core.urls import Location, parse_remote, shown
 from updater.errors import ConfigError
 
 
@@ -93,3 +93,11 @@ def test_an_origin_is_scheme_host_and_port():
     assert origin == parse_remote("https://H:443/b").origin
     for other in ("http://h/a", "https://h:444/a", "https://i/a"):
         assert parse_remote(other).origin != origin
+
+
+def test_a_password_is_not_shown():
+    assert (
+        shown("https://user:secret@example.org/a") == "https://user:***@example.org/a"
+    )
+    assert shown("ssh://git@example.org/a.git") == "ssh://git@example.org/a.git"
+    assert shown("file:///srv/a:b@c.git") == "file:///srv/a:b@c.git"
