@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from updater.agent.room import Room, Watcher
 from updater.core import names
-from updater.errors import RefusedError, UsageError
 from updater.model import (
     Applied,
     Checked,
@@ -137,4 +136,4 @@ class Agent:
         return look.diff(self._room, state, left, right, paths)
 
 
-__all__ = ["Agent", "RefusedError", "UsageError", "Watcher"]
+__all__ = ["Agent", "Watcher"]

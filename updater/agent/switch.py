@@ -248,9 +248,3 @@ def _drop(room: Room, state: State, reason: str | None, *, hold: bool) -> Revert
     room.save(machine.move(state, Phase.IDLE))
     runs = f"{safe(running.version)} still runs" if running else "nothing runs yet"
     return Reverted(running, record, held, f"Dropped {name}, which was staged; {runs}.")
-
-
-def hook_directories(room: Room) -> list[str]:
-    """Where health checks are looked for, those that exist."""
-    paths = [room.layout.below(path) for path in HOOKS]
-    return [path for path in paths if os.path.isdir(path)]

@@ -7,7 +7,6 @@ a kept file costs one link.
 
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -84,14 +83,6 @@ class Plan(Struct, frozen=True):
     def written_bytes(self) -> int:
         """Bytes of content that staging writes."""
         return sum(write.size for write in self.writes)
-
-
-class Change(StrEnum):
-    """How a path of two releases differs."""
-
-    ADDED = "added"
-    REMOVED = "removed"
-    MODIFIED = "modified"
 
 
 class Base(Struct, frozen=True):
@@ -321,19 +312,3 @@ def _specials(
         for path, meta in metadata.items()
         if meta.type == "fifo" or (meta.type in ("char", "block") and owner.privileged)
     )
-
-
-def compare(
-    old: Mapping[bytes, tuple[GitMode, ObjectId]],
-    new: Mapping[bytes, tuple[GitMode, ObjectId]],
-) -> dict[bytes, Change]:
-    """The paths in which two releases differ, sorted."""
-    found: dict[bytes, Change] = {}
-    for path in sorted(old.keys() | new.keys()):
-        if path not in old:
-            found[path] = Change.ADDED
-        elif path not in new:
-            found[path] = Change.REMOVED
-        elif old[path] != new[path]:
-            found[path] = Change.MODIFIED
-    return found

@@ -10,11 +10,9 @@ from updater.core import tree
 from updater.core.rootfs import Kind, Node
 from updater.core.text import plural, safe, show_path
 from updater.errors import RefusedError
-from updater.model import MANIFEST_PATH
 
 Read = Callable[[Node], bytes | memoryview]
 
-OWN_DIRECTORY = MANIFEST_PATH.rpartition(b"/")[0] + b"/"
 KEY_SEARCHED = (b"etc/", b"root/", b"home/")
 KEY_SEARCHED_SIZE = 1 << 20  # bytes; private keys are kilobytes
 

@@ -19,7 +19,7 @@ from updater.core import text, tree
 from updater.core.index import Index, Row, Stat
 from updater.core.plan import Attributes, Keep, Plan, Write
 from updater.errors import HostError, NoSpaceError, OsupdateError, UntrustedError
-from updater.model import Deployment, DeploymentId, ObjectId, Record, Release
+from updater.model import Deployment, DeploymentId, Record, Release
 from updater.system import checkout, fs, process
 from updater.system.git.objects import Objects, leave_hashing_to_the_caller
 
@@ -378,8 +378,3 @@ def _wrong(path: bytes) -> UntrustedError:
     return UntrustedError(
         "S1", f"{text.show_path(path)} read back is not what was written"
     )
-
-
-def missing_blobs(plan: Plan, objects: Objects) -> list[ObjectId]:
-    """The blobs that staging would write and that are nowhere on this machine."""
-    return [write.oid for write in plan.writes if write.oid not in objects]

@@ -118,15 +118,6 @@ def sync_file(fd: int) -> None:
     os.fsync(fd)
 
 
-def fsync_file(path: str) -> None:
-    """Wait until a file's content is on disk."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def fsync_dir(path: str) -> None:
     """Wait until a directory's entries are on disk."""
     fd = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

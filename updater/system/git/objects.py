@@ -21,7 +21,6 @@ from updater.model import ObjectId
 from updater.system import fs
 
 LEAST_LIBGIT2 = (1, 9, 7)  # hardening: CVE-2026-53583 to 53587, 5917
-BACKPORT = "OSUPDATE_LIBGIT2_BACKPORT"
 _NAMES = {
     ObjectType.COMMIT: "commit",
     ObjectType.TREE: "tree",
