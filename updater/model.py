@@ -319,6 +319,7 @@ class Status(Struct, frozen=True):
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
+    `doubts` are the dotted keys of the configuration that cannot be read.
     """
 
     state: State
@@ -334,6 +335,7 @@ class Status(Struct, frozen=True):
     enter_command: str | None
     now: int
     available: Offer | None = None
+    doubts: tuple[str, ...] = ()
 
 
 class Checked(Struct, frozen=True):

@@ -101,6 +101,7 @@ def _source(
     ]
     if not missing:
         return objects
+    room.require_known("remote", "trust")
     room.watcher.notice(
         f"{plural(len(missing), 'file')} can be had nowhere on this machine; "
         f"fetching {safe(record.version)} completely"
@@ -220,14 +221,18 @@ def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
     """
     booted = room.booted()
     keep = room.settings.deploy.keep
+    unclear: tuple[str, ...] = ()
+    if not room.knows("deploy"):
+        keep = len(state.deployments)
+        unclear = ("no deployment is removed: [deploy] has mistakes",)
     beyond = collect.choose(state, booted, keep, {}).removable
     written = {record.id: _written(room, record) for record in beyond}
     choice = collect.choose(state, booted, keep, written)
     if dry_run:
-        return Collected(choice.removable, 0, choice.reasons)
+        return Collected(choice.removable, 0, (*unclear, *choice.reasons))
     state = _tidy(room, state)  # first: a disk that is full takes no new state.json
     freed = 0
-    removed, reasons = [], list(choice.reasons)
+    removed, reasons = [], [*unclear, *choice.reasons]
     for record in choice.removable:
         mounted = fs.mounts_below(room.layout.deployment(record.id))
         if mounted:

@@ -104,7 +104,7 @@ def run_verify(args: Namespace) -> int:
     """`osupdate verify`."""
     if args.all and args.release is not None:
         raise UsageError("verify takes a release or --all, not both")
-    machine = agent(args, strict=args.repair)
+    machine = agent(args)
     wanted: list[str | None] = [args.release]
     if args.all:
         value = machine.status()

@@ -161,9 +161,12 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         rows.append(("Last try", f"{minute(last.at)}: {safe(last.error, 400)}"))
         good = minute(state.last_success_at) if state.last_success_at else "never"
         rows.append(("Last good", good))
-    where = safe(status.url, 200) if status.url else "nowhere: [remote] url is not set"
-    rows.append(("Channel", f"{safe(status.channel, 80)} of {where}"))
-    if status.mode is TrustMode.UNSIGNED:
+    rows.append(("Channel", _channel(status)))
+    if status.doubts:
+        rows.append(("Config", "has mistakes: osupdate config --check"))
+    if "trust.mode" in status.doubts:
+        rows.append(("Trust", "not known, see Config; no release is taken"))
+    elif status.mode is TrustMode.UNSIGNED:
         text = "UNSIGNED: nobody vouches for what this repository says"
         rows.append(("Trust", text))
     if state.paused is not None:
@@ -180,9 +183,20 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     return rows
 
 
+def _channel(status: Status) -> str:
+    channel = safe(status.channel, 80)
+    if {"remote.url", "remote.channel"} & set(status.doubts):
+        return "not known, see Config"
+    if not status.url:
+        return f"{channel} of nowhere: [remote] url is not set"
+    return f"{channel} of {safe(status.url, 200)}"
+
+
 def _next(status: Status) -> list[str]:
     match condition(status):
         case Condition.EMPTY:
+            if status.doubts:
+                return ["Begin: osupdate config --check"]
             if not status.url:
                 return ["Begin: set [remote] url in /etc/osupdate/config.toml"]
             return ["Begin: osupdate check, then osupdate apply"]

@@ -375,9 +375,10 @@ def _await_last(number: int, children: dict[int, int]) -> None:
 
 
 def _hand_out(jobs_in: int, handed: int, count: int, until: int) -> int:
-    while handed < min(count, until):
-        os.write(jobs_in, _JOB.pack(handed))
-        handed += 1
+    with contextlib.suppress(BrokenPipeError):  # all have ended; what they say tells
+        while handed < min(count, until):
+            os.write(jobs_in, _JOB.pack(handed))
+            handed += 1
     return handed
 
 
