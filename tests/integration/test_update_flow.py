@@ -499,6 +499,58 @@ def test_a_pinned_machine_stays(updated, story):
     assert_runs(updated, story, "1.2")
 
 
+def fetched(machine):
+    """What a download left, told from a refusal before it."""
+    return list((machine.state_dir / "incoming").iterdir())
+
+
+def test_what_a_pin_excludes_is_not_offered_as_an_update(updated):
+    updated.run("pin", "1.1")
+    done = updated.run("check", "--exit-code", code=102)
+    assert done.out.startswith("On hold: 1.2 (")
+    assert "This machine is pinned to 1.1; 1.2 is another release\n" in done.out
+    assert "Take it: " not in done.out
+    assert "osupdate pin --off" in done.out
+    status = updated.run("status", "--exit-code", code=102)
+    assert status.out.startswith("On hold: 1.2 (")
+    assert "Take it: " not in status.out
+    for verb in ("check", "status"):
+        told = updated.run(verb, "--json").json["obstacle"]
+        assert told["kind"] == "pinned"
+    refused = updated.run("apply", code=3)
+    assert "pinned to 1.1" in refused.err
+    assert fetched(updated) == []
+    updated.run("pin", "--off")
+    updated.run("check", "--exit-code", code=100)
+
+
+def test_an_older_offer_that_was_here_is_not_offered_as_an_update(machine, story):
+    with channel_at(story, "1.1"):
+        machine.run("apply", "1.2")
+        machine.run("check", "--exit-code", code=100)  # nobody here knows its number
+        refused = machine.run("apply", code=3)
+        assert "older than the running one" in refused.err
+        done = machine.run("check", "--exit-code", code=102)
+        assert "1.1 (number 2) is older than the running one (number 3)" in done.out
+        assert "osupdate apply 1.1 --allow-downgrade" in done.out
+        assert machine.run("status", "--exit-code", code=102).out.startswith("On hold")
+        assert machine.run("status", "--json").json["available"]["number"] == 2
+        machine.run("apply", "1.1", "--allow-downgrade")
+        assert machine.running == "1.1"
+    machine.run("check", "--exit-code", code=100)
+
+
+@contextlib.contextmanager
+def channel_at(story, version):
+    """The branch that machines follow was set back."""
+    ref = ("git", "-C", story.repo, "update-ref", "refs/heads/releases")
+    subprocess.run([*ref, story.commits[version]], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*ref, story.commits["1.2"]], check=True)
+
+
 def test_a_pinned_deployment_is_not_collected(machine):
     machine.run("apply", "1.0")
     machine.run("pin", "1.0")

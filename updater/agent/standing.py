@@ -3,7 +3,7 @@
 import os
 
 from updater.agent.room import Room
-from updater.core import machine, urls
+from updater.core import machine, policy, urls
 from updater.core.text import safe
 from updater.model import Checked, Offer, Record, State, Status
 
@@ -57,8 +57,9 @@ def check_now(room: Room, state: State) -> Checked:
             return Checked(offer, None, f"{safe(target.version)} is staged already")
         name = safe(running.version) if running else "nothing"
         return Checked(offer, None, f"{name} is the newest in {safe(offer.channel)}")
-    if machine.is_held(state, found.commit):
-        return Checked(offer, found, "it is held here")
+    obstacle = policy.obstacle(state, running, found)
+    if obstacle is not None:
+        return Checked(offer, found, obstacle.text, obstacle)
     if running is None:
         return Checked(offer, found, "nothing is deployed here yet")
     return Checked(offer, found, f"{safe(running.version)} runs here")

@@ -23,7 +23,7 @@ from updater.agent.obtain import (
     opened,
 )
 from updater.agent.room import Room, Surveyed
-from updater.core import machine, names
+from updater.core import machine, names, policy
 from updater.core.plan import Plan
 from updater.core.text import plural, safe, show_path, size
 from updater.errors import RefusedError, UntrustedError
@@ -84,6 +84,8 @@ def apply(room: Room, state: State, request: Request) -> Applied:
     staged = next((r for r in state.deployments if r.commit == offer.commit), None)
     if staged and not request.full and not request.download_only:
         return _use_kept(room, state, staged, request)
+    facts = policy.facts_of(state, running, allow_downgrade=request.allow_downgrade)
+    policy.foresee(offer, policy.known_number(state, offer), facts)
     try:
         return _bring(room, state, offer, request, complete=request.full)
     except UntrustedError as error:
