@@ -17,6 +17,8 @@ from support import trees
 from support.factory import make_rootfs, publish_release
 from support.machine import Machine
 
+from updater.system import signature
+
 NOBODY = 65534
 # Another user, who may read everything: the interpreter may be in root's home.
 UNPRIVILEGED = [
@@ -497,6 +499,37 @@ def test_a_pinned_machine_stays(updated, story):
     updated.run("pin", "--off")
     updated.run("apply")
     assert_runs(updated, story, "1.2")
+
+
+@pytest.mark.parametrize(
+    ("signers", "says"),
+    [
+        (None, "no key is trusted for the role release"),
+        ("# none\n", "no key is trusted for the role release"),
+        ("release ssh-ed25519 AAAA\n", "etc/osupdate/trust/release:1: expected"),
+    ],
+)
+def test_keys_are_looked_at_before_anything_is_fetched(updated, story, signers, says):
+    """Not even the refs: the remote could not be reached."""
+    path = updated.etc / "trust/release"
+    path.unlink() if signers is None else path.write_text(signers)
+    before = updated.everything()
+    with gone(story.repo):
+        refused = updated.run("apply", code=2)
+    assert says in refused.err
+    assert updated.everything() == before
+
+
+def test_the_program_that_decides_is_looked_for_before_anything_is_fetched(
+    updated, story, monkeypatch
+):
+    monkeypatch.setattr(signature, "PROGRAM", "ssh-keygen-of-nobody")
+    before = updated.everything()
+    with gone(story.repo):
+        refused = updated.run("apply", code=1)
+    assert "the program ssh-keygen-of-nobody is not installed" in refused.err
+    assert "Install OpenSSH's client" in refused.err
+    assert updated.everything() == before
 
 
 def fetched(machine):

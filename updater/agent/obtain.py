@@ -23,7 +23,7 @@ from updater.model import (
 )
 from updater.steps.fetch import fetch
 from updater.steps.verify import verify
-from updater.system import fs
+from updater.system import fs, signature
 from updater.system.git.child import FetchLimits, ObjectSources, TooLargeError
 from updater.system.git.keeper import Keeper, Kept
 from updater.system.git.objects import DeploymentBlobs, Objects, open_objects
@@ -85,6 +85,18 @@ def download(
     speed = size(candidate.received // took)
     room.watcher.done(f"{size(candidate.received)} in {took}s ({speed}/s)")
     return candidate
+
+
+def require_judge(room: Room) -> None:
+    """Refuse to fetch what nobody here could decide on afterwards.
+
+    Raises:
+        ConfigError: a trusted key is missing, or a trust file malformed.
+        HostError: ssh-keygen is missing.
+    """
+    if room.mode is TrustMode.TAG:
+        signature.load_role(room.layout.root, "release")
+        signature.require_program()
 
 
 def _progress(room: Room) -> Callable[[Progress], None]:

@@ -21,6 +21,7 @@ from updater.agent.obtain import (
     keep_objects,
     make_store,
     opened,
+    require_judge,
 )
 from updater.agent.room import Room, Surveyed
 from updater.core import machine, names, policy
@@ -73,6 +74,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
             f"updates are on hold here: {safe(state.paused, 200)}",
             hint="To take updates again: osupdate unhold",
         )
+    require_judge(room)
     room.watcher.stage(1, room.stages, "check")
     state, offer = _offer(room, state, request.wanted)
     called = f"{safe(offer.version or 'commit', 60)} ({offer.commit[:7]})"
