@@ -97,12 +97,12 @@ class Agent:
 
     def verify(self, wanted: str | None, *, repair: bool = False) -> Verified:
         """Hash every file of a deployment; None is the one that runs."""
-        from updater.agent import care  # noqa: PLC0415
+        from updater.agent import whole  # noqa: PLC0415
 
         if repair:
             self._room.require_known("deploy")
         with self._room.at_work("verify") as state:
-            return care.verify(self._room, state, wanted, mend=repair)
+            return whole.verify(self._room, state, wanted, mend=repair)
 
     def hold(self, wanted: str | None, reason: str) -> Hold | None:
         """Never take a release by itself; None pauses all updates."""
