@@ -47,11 +47,7 @@ def inspect(
     writes = sorted(plan.writes, key=lambda write: write.path)
     root = os.open(path, _DIRECTORY)
     count = -(-len(writes) // _BATCH)
-    known = sizes or {}
-
-    def may_have(write: Write, size: int) -> bool:
-        expected = known.get(write.oid)
-        return size <= (most or size) if expected is None else size == expected
+    may_have = _may_have(sizes or {}, most)
 
     def start() -> Callable[[int], bytes]:
         directories = checkout.Directories(root)
@@ -76,17 +72,21 @@ def inspect(
             *(special.path for special in plan.specials),
             *(directory for directory, _ in plan.directories),
         )
-        for directory, look in plan.directories:
-            changes += _look_beside_files(root, directory, look, None)
-        for special in plan.specials:
-            device = os.makedev(*special.device)
-            changes += _look_beside_files(
-                root, special.path, special.attributes, device
-            )
+        changes += _beside_files(root, plan)
         changes += checkout.strays(root, expected)
     finally:
         os.close(root)
     return rows, tuple(sorted(changes, key=lambda change: change.path))
+
+
+def _may_have(sizes: Mapping[ObjectId, int], most: int) -> Callable[[Write, int], bool]:
+    """Whether a file of this size, in bytes, may be what was written."""
+
+    def may_have(write: Write, size: int) -> bool:
+        expected = sizes.get(write.oid)
+        return size <= (most or size) if expected is None else size == expected
+
+    return may_have
 
 
 def _look_at(
@@ -175,6 +175,16 @@ def remembered(plan: Plan, rows: Mapping[bytes, Row]) -> dict[bytes, Row]:
     for path, target in plan.aliases:
         known.setdefault(path, known[target])
     return known
+
+
+def _beside_files(root: int, plan: Plan) -> list[LocalChange]:
+    changes = []
+    for directory, look in plan.directories:
+        changes += _look_beside_files(root, directory, look, None)
+    for special in plan.specials:
+        device = os.makedev(*special.device)
+        changes += _look_beside_files(root, special.path, special.attributes, device)
+    return changes
 
 
 def _look_beside_files(
