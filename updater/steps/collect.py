@@ -84,10 +84,13 @@ def remove(path: str, index_path: str) -> int:
     """
     before = fs.free_bytes(os.path.dirname(path))
     temporary = f"{path}.tmp"
-    if os.path.isdir(path):
-        fs.rename(path, temporary)
-    fs.remove_tree(temporary)
     fs.remove_tree(index_path)
+    if os.path.isdir(path):
+        try:
+            fs.rename(path, temporary)
+        except OSError as error:
+            raise fs.host_error(error, f"cannot delete {path}") from error
+    fs.remove_tree(temporary)
     return max(0, fs.free_bytes(os.path.dirname(path)) - before)
 
 

@@ -44,7 +44,8 @@ def fetch(
         limits: what the remote may cost.
         progress: called a few times a second.
         allow_plain: whether http and git are acceptable.
-        announce: called with a sentence when everything is fetched once more.
+        announce: called with a sentence when everything is fetched once more, or
+            something stays behind.
         sleep: waits that many seconds between two tries.
         secrets_dir: where credential names are looked up.
 
@@ -57,7 +58,7 @@ def fetch(
         TransportError, RefusedError, HostError, NoSpaceError: nothing is left behind.
     """
     fs.make_directories(incoming_dir, 0o700)
-    _remove_leftovers(incoming_dir)
+    _remove_leftovers(incoming_dir, announce)
     final = os.path.join(incoming_dir, offer.commit)
     unfinished = final + _PARTIAL
 
@@ -98,10 +99,13 @@ def _attempts(
     return patiently(lambda: attempt(ObjectSources()), sleep)
 
 
-def _remove_leftovers(incoming_dir: str) -> None:
+def _remove_leftovers(incoming_dir: str, announce: Callable[[str], None]) -> None:
     for name in os.listdir(incoming_dir):
         if name.endswith(_PARTIAL):
-            fs.remove_tree(os.path.join(incoming_dir, name))
+            try:
+                fs.remove_tree(os.path.join(incoming_dir, name))
+            except HostError as error:
+                announce(str(error))
 
 
 def _empty_store(unfinished: str) -> None:
