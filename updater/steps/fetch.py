@@ -44,8 +44,7 @@ def fetch(
         limits: what the remote may cost.
         progress: called a few times a second.
         allow_plain: whether http and git are acceptable.
-        announce: called with a sentence when everything is fetched once more, or
-            something stays behind.
+        announce: called with a sentence that must be read.
         sleep: waits that many seconds between two tries.
         secrets_dir: where credential names are looked up.
 
