@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -110,6 +111,21 @@ def test_unchanged_files_are_shared_and_what_people_edit_is_not(updated):
     for path in ("etc/ssh/sshd_config", "var/lib/seed"):
         assert (old / path).read_bytes() == (new / path).read_bytes()
         assert not (old / path).samefile(new / path)
+
+
+def test_the_preview_tells_what_the_new_deployment_adds_on_disk(updated):
+    """Not how much larger the release is: it lies beside the old one."""
+    before = {p.lstat().st_ino for p in updated.deployments.rglob("*")}
+    events = [
+        json.loads(line) for line in updated.run("apply", "--json").out.splitlines()
+    ]
+    [shown] = [e["preview"] for e in events if e["event"] == "preview"]
+    files = [p.lstat() for p in updated.current.rglob("*")]
+    new = [f for f in files if not stat.S_ISDIR(f.st_mode) and f.st_ino not in before]
+    assert shown["written_files"] == len(new)
+    assert shown["written_bytes"] == sum(f.st_size for f in new)
+    report = updated.run("diff", "--json").json
+    assert shown["written_bytes"] > report["size"]["installed_delta"]
 
 
 def test_a_second_apply_has_nothing_to_do(updated):

@@ -101,7 +101,8 @@ def test_consent_shows_the_preview_before_it_asks(monkeypatch):
     assert StageLines(console(color="never")).consent(shown)
     text = terminal.getvalue()
     assert text.startswith("PACKAGES  2 upgraded\n\nRELEASE    OpenSSH fix\n")
-    assert "WRITES     312 files (41.0 MB), shares 36,023 with what is here" in text
+    disk = "+41.0 MB now: 312 files written, 36,023 shared with what is here"
+    assert f"DISK       {disk}" in text
     assert (
         "! 1 path differs from the release that runs; the changes stay there\n" in text
     )
