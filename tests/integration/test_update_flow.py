@@ -174,8 +174,21 @@ def test_without_root_privileges_it_is_the_same_content(story, tmp_path):
     assert_runs(machine, story, "1.0")
     assert not (machine.current / "usr/bin/su").stat().st_mode & 0o7000
     assert machine.current.lstat().st_uid != 0
-    assert "privileges" in machine.finish("status").out
+    assert "Rights    without root" in machine.finish("status").out
     machine.finish("verify", "--exit-code")
+    (machine.state_dir / "state.json").unlink()
+    assert "Rights    without root" in machine.finish("status").out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root lays out, another one looks")
+def test_who_looks_does_not_change_what_was_laid_out(updated):
+    """Owners were applied by root, whoever asks."""
+    assert "Rights" not in updated.run("status").out
+    updated.prefix = UNPRIVILEGED
+    status = updated.finish("status", "--json").json
+    assert status["running"]["version"] == "1.1"
+    assert status["unprivileged"] is False
+    assert "Rights" not in updated.finish("status").out
 
 
 # --- what people changed, and what broke
