@@ -35,7 +35,7 @@ def main() -> int:
         _prepare(request)
         _answer(request)
     except MemoryError:
-        return _fail("refused", "the server sent more than fits into the memory limit")
+        return _fail("memory", "the server sent more than fits into the memory limit")
     except wire.FailedError as error:
         return _fail(error.kind, str(error))
     except NoSpaceError as error:

@@ -10,13 +10,22 @@ from updater.errors import HostError, UntrustedError
 from updater.model import Candidate, Offer, Progress, RemoteSettings
 from updater.system import fs
 from updater.system.git import child
-from updater.system.git.child import FetchLimits, MissingBasesError, ObjectSources
+from updater.system.git.child import (
+    FetchLimits,
+    MemoryLimitError,
+    MissingBasesError,
+    ObjectSources,
+)
 from updater.system.git.retry import patiently
 
 _PARTIAL = ".part"
 _COMPLETE = (
     "The download builds on files that are not here unchanged; "
     "fetching the complete release instead."
+)
+_TOO_LARGE = (
+    "The download is the difference of a file too large for the memory that a fetch "
+    "may use; fetching the complete release instead."
 )
 _PACK = re.compile(r"pack-[0-9a-f]{40}\.(pack|idx)\Z")
 
@@ -91,10 +100,11 @@ def _attempts(
 ) -> int:
     try:
         return patiently(lambda: attempt(sources), sleep)
-    except MissingBasesError:
+    except (MissingBasesError, MemoryLimitError) as error:
         if not sources.haves:
             raise
-    announce(_COMPLETE)
+        why = _COMPLETE if isinstance(error, MissingBasesError) else _TOO_LARGE
+    announce(why)
     return patiently(lambda: attempt(ObjectSources()), sleep)
 
 

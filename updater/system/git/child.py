@@ -83,8 +83,28 @@ class TooLargeError(RefusedError):
     """The remote sent more bytes than `FetchLimits.size`."""
 
 
+class MemoryLimitError(RefusedError):
+    """What the remote sent does not fit into `FetchLimits.memory`.
+
+    A delta takes as much as its base and its result together; without haves there may
+    be none of a large file.
+    """
+
+
 class MissingBasesError(TransportError):
     """The remote's deltas build on objects that are not here: fetch without haves."""
+
+
+_ERRORS: dict[str, type[OsupdateError]] = {
+    "transport": TransportError,
+    "rejected": RejectedError,
+    "bases": MissingBasesError,
+    "size": TooLargeError,
+    "memory": MemoryLimitError,
+    "refused": RefusedError,
+    "space": NoSpaceError,
+}
+"""Kind of a `wire.Failure` -> what it is here; every other one is a HostError."""
 
 
 def list_heads(
@@ -370,23 +390,9 @@ class _Watch:
 
     def _error(self, failure: wire.Failure) -> OsupdateError:
         message = safe(failure.message, 600)
-        match failure.kind:
-            case "transport":
-                return TransportError(message)
-            case "rejected":
-                return RejectedError(message)
-            case "bases":
-                return MissingBasesError(message)
-            case "untrusted":
-                return UntrustedError(safe(failure.check, 4), message)
-            case "size":
-                return TooLargeError(message)
-            case "refused":
-                return RefusedError(message)
-            case "space":
-                return NoSpaceError(message)
-            case _:
-                return HostError(message)
+        if failure.kind == "untrusted":
+            return UntrustedError(safe(failure.check, 4), message)
+        return _ERRORS.get(failure.kind, HostError)(message)
 
     def _died(self, code: int) -> OsupdateError:
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
