@@ -360,6 +360,19 @@ def test_going_back_to_a_deployment_that_cannot_run_is_refused(updated, old, sto
     assert_runs(updated, story, "1.0")
 
 
+def test_where_every_other_deployment_is_held_revert_says_so(updated):
+    updated.run("revert")
+    before = updated.everything()
+    refused = updated.run("revert", code=1)
+    assert "every other deployment is held; 1.1 is the newest of them" in refused.err
+    assert "osupdate revert 1.1" in refused.err
+    assert updated.everything() == before
+    doctor = updated.run("doctor").out
+    assert "revert has nowhere to go: every other deployment is held" in doctor
+    updated.run("revert", "1.1")
+    assert updated.running == "1.1"
+
+
 TERABYTE = 1 << 40
 
 

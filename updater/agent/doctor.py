@@ -257,8 +257,9 @@ def _way_back(room: Room, state: State) -> Iterator[Finding]:
     if running is None:
         return
     if before is None:
-        text = "there is no other deployment: revert has nowhere to go"
-        yield Finding("warning", "way back", text)
+        others = len(state.deployments) > 1
+        why = "every other deployment is held" if others else "this is the only one"
+        yield Finding("ok", "way back", f"revert has nowhere to go: {why}")
         return
     yield _way_to(room, before)
 
