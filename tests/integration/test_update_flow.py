@@ -373,6 +373,17 @@ def test_where_every_other_deployment_is_held_revert_says_so(updated):
     assert updated.running == "1.1"
 
 
+def test_a_kept_release_that_lost_files_is_refused_with_the_way_to_repair(updated, old):
+    (old / "usr/bin/hello").unlink()
+    refused = updated.run("apply", "1.0", "--allow-downgrade", code=3)
+    assert "/usr/bin/hello: blob " in refused.err
+    assert "Bring back: osupdate verify --repair 1.0" in refused.err
+    assert updated.running == "1.1"
+    updated.run("verify", "--repair", "1.0")
+    updated.run("apply", "1.0", "--allow-downgrade")
+    assert updated.running == "1.0"
+
+
 TERABYTE = 1 << 40
 
 

@@ -120,7 +120,12 @@ def _use_kept(room: Room, state: State, record: Record, request: Request) -> App
     if running and record.id == running.id:
         return Applied("nothing", record, f"{safe(record.version)} runs already")
     surveyed = look.survey(room, state)
-    _verify_kept(room, state, record, request)
+    try:
+        _verify_kept(room, state, record, request)
+    except UntrustedError as error:
+        if error.check == "F2":  # it lost files here
+            error.hint = f"Bring back: osupdate verify --repair {safe(record.version)}"
+        raise
     if request.dry_run or not request.arm:
         return Applied("staged", record, f"{safe(record.version)} is laid out already")
     preview = Preview(
