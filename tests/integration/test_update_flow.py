@@ -671,6 +671,7 @@ def test_what_a_pin_excludes_is_not_offered_as_an_update(updated):
     refused = updated.run("apply", code=3)
     assert "pinned to 1.1" in refused.err
     assert fetched(updated) == []
+    assert updated.events[-1] == "refused"
     updated.run("pin", "--off")
     updated.run("check", "--exit-code", code=100)
 

@@ -86,8 +86,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
     staged = next((r for r in state.deployments if r.commit == offer.commit), None)
     if staged and not request.full and not request.download_only:
         return _use_kept(room, state, staged, request)
-    facts = policy.facts_of(state, running, allow_downgrade=request.allow_downgrade)
-    policy.foresee(offer, policy.known_number(state, offer), facts)
+    _foresee(room, state, offer, request)
     try:
         return _bring(room, state, offer, request, complete=request.full)
     except UntrustedError as error:
@@ -97,6 +96,22 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         heal_store(room)
         room.watcher.notice(f"{error}; fetching the complete release instead")
         return _bring(room, room.load(), offer, request, complete=True)
+
+
+def _foresee(room: Room, state: State, offer: Offer, request: Request) -> None:
+    """Refuse before the download what can be told before it.
+
+    Raises:
+        UntrustedError: R4, R5.
+    """
+    facts = policy.facts_of(
+        state, room.running(state), allow_downgrade=request.allow_downgrade
+    )
+    try:
+        policy.foresee(offer, policy.known_number(state, offer), facts)
+    except UntrustedError as error:
+        room.tell("refused", str(error), commit=offer.commit)
+        raise
 
 
 def _kept_deployment(room: Room, state: State, request: Request) -> Record | None:
