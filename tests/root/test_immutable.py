@@ -23,25 +23,19 @@ def updated(story, tmp_path):
 
 
 @pytest.fixture
-def fix():
-    """Makes files immutable, until the test is over."""
-    fixed = []
+def fix(tmp_path):
+    """Makes files immutable, until the test is over, wherever they are by then."""
 
-    def attribute(flag, path):
+    def make(path):
         done = subprocess.run(
-            ["chattr", flag, path], check=False, capture_output=True, text=True
+            ["chattr", "+i", path], check=False, capture_output=True, text=True
         )
         if done.returncode and "not supported" in done.stderr:
             pytest.skip("this filesystem has no immutable files")
         assert done.returncode == 0, done.stderr
 
-    def make(path):
-        attribute("+i", path)
-        fixed.append(path)
-
     yield make
-    for path in fixed:
-        subprocess.run(["chattr", "-i", path], check=False, stderr=subprocess.DEVNULL)
+    subprocess.run(["chattr", "-R", "-f", "-i", tmp_path], check=False)
 
 
 @pytest.mark.parametrize("path", ["usr/share/words", "usr/share", "."])
