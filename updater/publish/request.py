@@ -82,6 +82,10 @@ def check(request: PublishRequest) -> None:
             "publishing needs either --key FILE or --unsigned, and not both",
             hint="Make a key: ssh-keygen -t ed25519 -f release.key",
         )
+    _check_places(request)
+
+
+def _check_places(request: PublishRequest) -> None:
     if request.key is not None and not os.path.isfile(request.key):
         raise HostError(f"there is no key {request.key}")
     for directory in request.changelogs:
