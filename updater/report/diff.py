@@ -8,6 +8,15 @@ from enum import StrEnum
 from msgspec import Struct
 
 from updater.model import ObjectId, Package
+from updater.report.sections import (
+    AccountChange,
+    Advisory,
+    Attention,
+    Changelog,
+    ConfigChange,
+    Unexplained,
+    UnitChange,
+)
 
 
 class Side(Struct, frozen=True):
@@ -59,6 +68,7 @@ class FileChange(Struct, frozen=True):
     old: Node | None
     new: Node | None
     bookkeeping: bool
+    package: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -151,9 +161,14 @@ class Group(Struct, frozen=True):
 
 
 class Packages(Struct, frozen=True):
-    """How the package databases differ; `problem` says why that is not known."""
+    """How the package databases differ; `problem` says why that is not known.
+
+    `changed` are upgrades, and what cannot be ordered; `downgraded` have a version that
+    the package system orders before the old one.
+    """
 
     changed: tuple[Group, ...] = ()
+    downgraded: tuple[Group, ...] = ()
     added: tuple[Group, ...] = ()
     removed: tuple[Group, ...] = ()
     problem: str | None = None
@@ -197,7 +212,10 @@ class Report(Struct, frozen=True):
     """Everything that differs. `old` None: nothing was here before.
 
     `paths` are what was asked about; empty is everything, and only then packages are
-    compared. `download` and `grows` are bytes, None while not known.
+    compared. `download` and `grows` are bytes, None while not known. `told` is who says
+    so: "release", or "channel" before the content is here. `unknown` names what is
+    known only after the download, in words. `problems` are sentences about what could
+    not be read; the rest of the report stands.
     """
 
     old: Side | None
@@ -210,6 +228,16 @@ class Report(Struct, frozen=True):
     directories: tuple[Directory, ...]
     download: int | None
     grows: int | None
+    attention: tuple[Attention, ...] = ()
+    security: tuple[Advisory, ...] = ()
+    changelogs: tuple[Changelog, ...] = ()
+    configs: tuple[ConfigChange, ...] = ()
+    units: tuple[UnitChange, ...] = ()
+    accounts: tuple[AccountChange, ...] = ()
+    unexplained: Unexplained = Unexplained()
+    told: str = "release"
+    unknown: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def config(self) -> tuple[FileChange, ...]:
