@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
     # Here, because status does not pay for the report.
     from updater.report import diff, diff_json, diff_text  # noqa: PLC0415
 
-    found = agent(args).diff(left, right, paths)
+    found = agent(args).diff(left, right, paths).report
     if args.console.json or args.format == "json":
         args.console.object(diff_json.to_json(found))
     else:
