@@ -195,7 +195,7 @@ def _attention():
             "0755",
             "4755",
             "runs as its owner, whoever starts it",
-            ("diff --files /usr/libexec/polkit-agent-helper-1",),
+            ("diff", "--files", "/usr/libexec/polkit-agent-helper-1"),
         ),
         Attention(
             Danger.UNIT,
@@ -213,7 +213,7 @@ def _attention():
             None,
             None,
             "changed upstream and here: yours is kept",
-            ("diff --patch /etc/ssh/sshd_config",),
+            ("diff", "--patch", "/etc/ssh/sshd_config"),
         ),
         Attention(
             Danger.UNEXPLAINED,
@@ -222,7 +222,7 @@ def _attention():
             None,
             None,
             "1 file changed, the version did not",
-            ("diff --unexplained",),
+            ("diff", "--unexplained"),
         ),
     )
 

@@ -31,6 +31,7 @@ def values(report: Report) -> dict[str, Any]:
         "report": report,
         "view": _view(report),
         "danger": diff_view.danger,
+        "more": diff_view.more,
         "tone": diff_view.tone,
         "grows": diff_view.grows,
         "day": day,

@@ -3,6 +3,7 @@
 Nothing in here is escaped for its place, and names are as the release has them.
 """
 
+import shlex
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -86,6 +87,11 @@ def danger(one: Attention) -> str:
     if one.kind in (Danger.SETUID, Danger.SETGID, Danger.CAPABILITY):
         return f"{word} added"
     return word
+
+
+def more(one: Attention) -> str:
+    """The command that shows more, to copy into a shell; empty when there is none."""
+    return shlex.join(("osupdate", *one.more)) if one.more else ""
 
 
 def tone(urgency: Urgency | None) -> str:
