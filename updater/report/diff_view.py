@@ -252,10 +252,8 @@ def unit_words(unit: UnitChange) -> str:
 
 
 def config_rows(report: Report) -> list[tuple[str, bytes, str]]:
-    """Change, path and words for each file of /etc; from the paths when that is all."""
-    if report.configs:
-        return [(one.change, one.path, _config_words(one)) for one in report.configs]
-    return [(one.kind.value, one.path, one.package or "") for one in report.config]
+    """Change, path and words for each file of /etc."""
+    return [(one.change, one.path, _config_words(one)) for one in report.configs]
 
 
 def _config_words(one: ConfigChange) -> str:
