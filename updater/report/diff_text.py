@@ -93,11 +93,11 @@ def head(report: Report, width: int) -> list[str]:
     old, new = report.old, report.new
     if old is None:
         lines = [f"{_side(new)}, the first release here"]
-        if len(lines[0]) > width:
+        if columns(lines[0]) > width:
             lines = [_side(new), "  the first release here"]
     else:
         lines = [f"{_side(old)} -> {_side(new)}"]
-        if len(lines[0]) > width:
+        if columns(lines[0]) > width:
             lines = [_side(old), f"  -> {_side(new)}"]
     lines = [clip(line, width) for line in lines]
     told = []
@@ -106,7 +106,7 @@ def head(report: Report, width: int) -> list[str]:
     if report.grows is not None and not report.paths:
         told.append(f"disk {signed(report.grows)}")
     right = ", ".join(told)
-    if right and len(lines[-1]) + 4 + len(right) > width:
+    if right and columns(lines[-1]) + 4 + len(right) > width:
         lines.append("")
     lines[-1] = flush(lines[-1], right, width)
     if old is not None and (old.name or new.name):
