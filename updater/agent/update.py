@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from updater.agent import look, public, switch
+from updater.agent import between, look, public, switch
 from updater.agent.ask import find_offer
 from updater.agent.lay import lay_out, plan_of, require_space
 from updater.agent.obtain import (
@@ -130,7 +130,7 @@ def _use_kept(room: Room, state: State, record: Record, request: Request) -> App
         kept_files=0,
         local_changes=changes_of(surveyed, running),
         notices=("It is on this machine already; nothing is fetched.",),
-        report=look.summary(room, surveyed, running, record),
+        report=diff_text.summary(between.kept_report(room, state, record)),
     )
     if not room.watcher.consent(preview):
         return Applied("declined", record, "Declined. Nothing was changed.")
@@ -218,9 +218,7 @@ def _show(
 ) -> Preview:
     """What the person decides on; everybody may read the report of it later."""
     running = room.running(state)
-    report = look.release_report(
-        running, release, objects, surveyed, candidate.received
-    )
+    report = between.release_report(room, state, release, objects, candidate.received)
     public.show_report(room.layout, report)
     return Preview(
         running=running,

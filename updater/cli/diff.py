@@ -1,16 +1,25 @@
 """The verb diff: what changes between two releases."""
 
 import os
+import sys
 from argparse import Namespace
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from updater.cli.session import agent
 from updater.errors import UsageError
 
 if TYPE_CHECKING:
-    from updater.report.diff import Report
+    from updater.agent.between import Compared
 
 DIFFERENT = 1
+_VIEWS = {
+    "packages": "every package",
+    "files": "every path, with mode, owner and package",
+    "patch": "what differs inside files, as a patch",
+    "changelogs": "what changelogs say, most urgent first",
+    "unexplained": "what no update of a package explains",
+}
 
 
 def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
@@ -18,9 +27,13 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
     parser = subparsers.add_parser(
         "diff",
         help="what changes between two releases",
-        description="What changes from release A to B. Without them: from what runs\n"
-        "to what is staged or available, else from the previous one to what runs.",
+        description="What changes from release A to B, by version, tag, number:42 or\n"
+        "commit id, or running, staged, offered, previous. Without them: from what\n"
+        "runs to what is staged or offered, else from the previous one to what runs.",
         epilog="examples:\n  osupdate diff\n  osupdate diff 2026.04.1..2026.05.1\n"
+        "  osupdate diff --files /etc /usr/bin\n"
+        "  osupdate diff --patch /etc/ssh/sshd_config\n"
+        "  osupdate diff --local           what was changed on this machine\n"
         "  osupdate diff --format html > report.html\n"
         "  osupdate diff --format md | xclip       for an issue or merge request",
     )
@@ -29,10 +42,15 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="only below these")
     views = parser.add_mutually_exclusive_group()
-    for flag, text in (("packages", "every package"), ("files", "every path")):
+    for flag, text in _VIEWS.items():
         views.add_argument(
             f"--{flag}", dest="view", action="store_const", const=flag, help=text
         )
+    parser.add_argument(
+        "--local",
+        action="store_true",
+        help="what this machine changed against its release, or against A",
+    )
     parser.add_argument(
         "--format",
         choices=("text", "md", "html", "json"),
@@ -49,33 +67,54 @@ def run(args: Namespace) -> int:
     # Here, because status does not pay for the report.
     from updater.report import diff  # noqa: PLC0415
 
-    found = agent(args).diff(left, right, paths)
+    found = agent(args).diff(left, right, paths, local=args.local)
     _show(found, args)
-    return DIFFERENT if args.exit_code and not diff.is_empty(found) else 0
+    return DIFFERENT if args.exit_code and not diff.is_empty(found.report) else 0
 
 
-def _show(found: "Report", args: Namespace) -> None:
+def _show(found: "Compared", args: Namespace) -> None:
     """Print one of the renderings of one report."""
     from updater.report import (  # noqa: PLC0415 - as above; HTML loads Jinja2 itself
         diff_html,
         diff_json,
+        diff_lists,
         diff_md,
         diff_text,
         paint,
     )
 
-    console = args.console
+    console, report = args.console, found.report
     match "json" if console.json else args.format:
         case "json":
-            console.object(diff_json.to_json(found))
+            console.object(diff_json.to_json(report))
         case "md":
-            console.document(diff_md.markdown(found))
+            console.document(diff_md.markdown(report))
         case "html":
-            console.document(diff_html.page_of(found))
+            console.document(diff_html.page_of(report))
+        case _ if args.view == "patch":
+            _patch(found.patch(), args)
         case _:
-            views = {"packages": diff_text.packages, "files": diff_text.files}
+            views = {
+                "packages": diff_text.packages,
+                "files": diff_text.files,
+                "changelogs": diff_lists.changelogs,
+                "unexplained": diff_lists.unexplained,
+            }
             view = views.get(args.view, diff_text.summary)
-            console.page(view(found, console.width).split("\n"), paint.report)
+            console.page(view(report, console.width).split("\n"), paint.report)
+
+
+def _patch(pieces: Iterable[bytes], args: Namespace) -> None:
+    """For a person each line is made safe; for a program bytes are as they are."""
+    from updater.report import diff_lists, paint  # noqa: PLC0415
+
+    if sys.stdout.isatty():
+        args.console.page(diff_lists.patch_lines(pieces), paint.patch)
+        return
+    sys.stdout.flush()
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
 
 
 def _arguments(args: Namespace) -> tuple[str | None, str | None, list[bytes]]:
@@ -90,9 +129,12 @@ def _arguments(args: Namespace) -> tuple[str | None, str | None, list[bytes]]:
         first, paths = None, [first, *paths]
     if first == "..":
         raise UsageError("diff .. names no release")
-    if args.view and args.format != "text":
-        raise UsageError(f"--{args.view} is a view of text; {args.format} has it all")
-    left, _, right = (first or "").partition("..")
+    if args.view and (args.console.json or args.format != "text"):
+        form = "json" if args.console.json else args.format
+        raise UsageError(f"--{args.view} is a view of text; {form} has it all")
+    left, dots, right = (first or "").partition("..")
+    if args.local and dots:
+        raise UsageError("--local compares one release with this machine, not two")
     for path in paths:
         if not path.startswith("/"):
             raise UsageError(f"diff takes paths from the root: /{path}, not {path}")

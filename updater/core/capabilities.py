@@ -9,14 +9,49 @@ import struct
 _VERSIONS = {0x01000000: 1, 0x02000000: 2, 0x03000000: 2}  # pairs of words that follow
 _REVISION = 0xFF000000
 _EFFECTIVE = 1
-_NAMES = (
-    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap "
-    "linux_immutable net_bind_service net_broadcast net_admin net_raw ipc_lock "
-    "ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin "
-    "sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write "
-    "audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend "
-    "audit_read perfmon bpf checkpoint_restore"
-).split()
+_NAMES = [
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
+    "checkpoint_restore",
+]
 
 
 def describe(value: bytes) -> str:

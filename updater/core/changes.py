@@ -168,9 +168,10 @@ def since(
 def _is_between(version: str, moved: sources.SourceChange) -> bool:
     if not version:
         return True
-    if order.compare(moved.family, version, moved.new) > 0:
+    if order.compare_told(moved.family, version, moved.new) > 0:
         return False
-    return moved.old is None or order.compare(moved.family, version, moved.old) > 0
+    old = moved.old
+    return old is None or order.compare_told(moved.family, version, old) > 0
 
 
 def fit(changes: Changes) -> Changes:

@@ -1,4 +1,4 @@
-"""Users and groups of two releases. Never a password: whether there is one is enough."""
+"""Users and groups of two releases; of a password, whether there is one."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -67,7 +67,7 @@ def _accounts(snapshot: Snapshot | None) -> Accounts:
 
 
 def _lines(snapshot: Snapshot, path: bytes, least: int) -> Iterator[list[str]]:
-    """The fields of each line that has enough; the first of a name counts, as in NSS."""
+    """The fields of each line that has enough; the first of a name counts."""
     if snapshot.tree.leaf(path) is None:
         return
     seen = set()

@@ -4,7 +4,7 @@ Each is one sentence with its path, its package, what was and is, and the one co
 that shows more. The order is that of `Danger`; of one kind, by path.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from updater.core.text import plural
 from updater.report import privileges, trusted, units
@@ -109,7 +109,9 @@ class Finder:
 
     def found(self) -> tuple[Attention, ...]:
         """Everything, sorted; of a kind that never ends, its beginning."""
-        ordered = sorted(self._found, key=lambda one: (_ORDER[one.kind], one.path or b""))
+        ordered = sorted(
+            self._found, key=lambda one: (_ORDER[one.kind], one.path or b"")
+        )
         return tuple(self._limited(ordered))
 
     def _limited(self, ordered: Iterable[Attention]) -> Iterator[Attention]:
@@ -134,7 +136,9 @@ class Finder:
         kind = _UNITS.get(unit[unit.rfind(b".") :], Danger.UNIT)
         package = owners(path) if path else None
         old, new = states or (None, "enabled")
-        self._add(kind, path, package, old, new, f"{units.show(unit)} {text}", patch=True)
+        self._add(
+            kind, path, package, old, new, f"{units.show(unit)} {text}", patch=True
+        )
 
     def _add(
         self,
@@ -151,3 +155,36 @@ class Finder:
         where = () if path is None else ("/" + path.decode("utf-8", "surrogateescape"),)
         more = (*self._command, view, *where)
         self._found.append(Attention(kind, path, package, old, new, text, more))
+
+
+Owner = Callable[[bytes], str | None]
+"""Gives the package of a path, when that is known."""
+
+
+def _account(change: AccountChange) -> tuple[Danger | None, str]:
+    """What an account's change is dangerous for, and a sentence; None: for nothing."""
+    name = change.name
+    match change.change:
+        case "added" if change.kind == "user":
+            return Danger.USER, f"user {name} added: {change.new}"
+        case "id":
+            what = f"{change.kind} {name}"
+            return Danger.ID, f"{what} had id {change.old}, has {change.new}"
+        case "password" if change.new in ("none", "set", "another one"):
+            words = {"none": "needs no password", "set": "has a password now"}
+            said = words.get(change.new, "has another password")
+            return Danger.USER, f"user {name} {said}"
+        case "shell" if _logs_in(change.new) and not _logs_in(change.old):
+            return Danger.USER, f"user {name} may log in: {change.new}"
+        case "groups" if name in _PRIVILEGED:
+            gained = set((change.new or "").split(", ")) - set(
+                (change.old or "").split(", ")
+            )
+            if gained - {""}:
+                who = ", ".join(sorted(gained - {""}))
+                return Danger.USER, f"group {name} has new members: {who}"
+    return None, ""
+
+
+def _logs_in(shell: str | None) -> bool:
+    return (shell or "").rpartition("/")[2] not in _NO_LOGIN

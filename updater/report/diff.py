@@ -173,6 +173,11 @@ class Packages(Struct, frozen=True):
     removed: tuple[Group, ...] = ()
     problem: str | None = None
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All of them."""
+        return (*self.changed, *self.downgraded, *self.added, *self.removed)
+
 
 class Kernel(Struct, frozen=True):
     """The versions of the kernel packages that are on one side only, sorted."""
@@ -239,19 +244,7 @@ class Report(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
-    @property
-    def config(self) -> tuple[FileChange, ...]:
-        """What differs below /etc in content, without bookkeeping."""
-        return tuple(
-            change
-            for change in self.files
-            if change.path.startswith(b"etc/")
-            and change.kind is not Kind.METADATA
-            and not change.bookkeeping
-        )
-
 
 def is_empty(report: Report) -> bool:
     """Whether nothing differs."""
-    packages = report.packages
-    return not (report.files or packages.changed or packages.added or packages.removed)
+    return not (report.files or report.packages.groups)

@@ -34,8 +34,8 @@ def to_json(report: Report) -> Object:
         "kernel": report.kernel and _kernel(report.kernel),
         "packages": None if report.paths else _packages(report.packages),
         "config": [
-            {"path": show_path(change.path), "change": change.kind.value}
-            for change in report.config
+            {"path": show_path(change.path), "change": change.change}
+            for change in report.configs
         ],
         "files": {
             "added": counts.added,

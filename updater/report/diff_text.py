@@ -234,7 +234,7 @@ def _right(group: Group) -> str:
 
 
 def _config(report: Report, width: int) -> list[str]:
-    changes = report.config
+    changes = report.configs
     if not changes:
         return []
     count = plural(len(changes), "file")

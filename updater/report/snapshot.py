@@ -1,13 +1,11 @@
 """One release as the report sees it: its paths, and its content where that is here."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Protocol
 
 from updater.core import packages, treediff
+from updater.core.changes import Changes
 from updater.core.text import show_path, size
-from updater.core.treediff import Browser, Difference, Leaf
 from updater.errors import RefusedError
 from updater.model import (
     PACKAGES_PATH,
@@ -17,7 +15,9 @@ from updater.model import (
     Package,
     TreeEntry,
 )
+from updater.report import trees
 from updater.report.diff import Node, Side
+from updater.report.trees import FlatTree, Tree
 
 LARGEST = 64 << 20  # bytes of a file that is read to be compared
 _DEFAULT = Metadata()
@@ -34,57 +34,6 @@ class Content(Protocol):
         """Its bytes; None when that is not known here."""
 
 
-class Tree(Protocol):
-    """The files and symlinks of a release, by path."""
-
-    def leaf(self, path: bytes) -> Leaf | None:
-        """The file or symlink at `path`."""
-
-    def is_directory(self, path: bytes) -> bool:
-        """Whether something is below `path`."""
-
-    def names(self, path: bytes) -> list[bytes]:
-        """What is in a directory, sorted."""
-
-    def walk(self) -> Iterator[tuple[bytes, Leaf]]:
-        """Every file and symlink, sorted by path."""
-
-
-class FlatTree:
-    """A tree that is a list: what a channel tells, or a test."""
-
-    def __init__(self, entries: Sequence[TreeEntry]) -> None:
-        self._leaves = {entry.path: Leaf(entry.mode, entry.oid) for entry in entries}
-
-    def leaf(self, path: bytes) -> Leaf | None:
-        """The file or symlink at `path`."""
-        return self._leaves.get(path)
-
-    def is_directory(self, path: bytes) -> bool:
-        """Whether something is below `path`."""
-        below = path + b"/"
-        at = bisect_left(self._sorted, below)
-        return at < len(self._sorted) and self._sorted[at].startswith(below)
-
-    def names(self, path: bytes) -> list[bytes]:
-        """What is in a directory, sorted."""
-        below = path + b"/" if path else b""
-        found: dict[bytes, None] = {}
-        for name in self._sorted[bisect_left(self._sorted, below) :]:
-            if not name.startswith(below):
-                break
-            found[name[len(below) :].partition(b"/")[0]] = None
-        return sorted(found)
-
-    def walk(self) -> Iterator[tuple[bytes, Leaf]]:
-        """Every file and symlink, sorted by path."""
-        return ((path, self._leaves[path]) for path in self._sorted)
-
-    @cached_property
-    def _sorted(self) -> list[bytes]:
-        return sorted(self._leaves)
-
-
 class Snapshot:
     """A release to compare. Nothing of it is read before it is needed.
 
@@ -93,6 +42,8 @@ class Snapshot:
         tree: its files and symlinks.
         metadata: its manifest.
         told: who says so: "release", or "channel" while its content is not here.
+        owners: path -> package as the channel tells it; None: the databases know.
+        changes: changes.json of a channel; None: it is in the tree, or nowhere.
     """
 
     def __init__(
@@ -101,12 +52,17 @@ class Snapshot:
         tree: Tree,
         metadata: Mapping[bytes, Metadata],
         content: Content,
+        *,
         told: str = "release",
+        owners: Mapping[bytes, str] | None = None,
+        changes: Changes | None = None,
     ) -> None:
         self.side = side
         self.tree = tree
         self.metadata = metadata
         self.told = told
+        self.owners = owners
+        self.changes = changes
         self._content = content
 
     def node(self, path: bytes) -> Node | None:
@@ -188,6 +144,16 @@ class Snapshot:
         except RefusedError as error:
             raise RefusedError(f"{where} cannot be read: {error}") from error
 
+    def link(self, path: bytes) -> bytes | None:
+        """Where a symlink leads; None when there is none, or that is not known here."""
+        leaf = self.tree.leaf(path)
+        if leaf is None or leaf.mode is not GitMode.SYMLINK:
+            return None
+        try:
+            return self.read(path)
+        except RefusedError:
+            return None
+
     def _beside_git(self, path: bytes, meta: Metadata) -> Node | None:
         """A path that is no entry of a git tree: a directory, a device, a pipe."""
         kind = meta.type
@@ -210,29 +176,12 @@ class Snapshot:
 
 def differing(old: Snapshot | None, new: Snapshot) -> Iterator[bytes]:
     """The paths that may differ, sorted: git or the manifest says not the same."""
-    files = (found.path for found in _differing_files(old, new))
     if old is None:
-        metadata = sorted(new.metadata)
+        files, metadata = trees.differing(None, new.tree), set(new.metadata)
     else:
-        metadata = sorted(treediff.differing_metadata(old.metadata, new.metadata))
-    return _merge(files, iter(metadata))
-
-
-def _differing_files(old: Snapshot | None, new: Snapshot) -> Iterator[Difference]:
-    if old is None:
-        return (Difference(path, None, leaf) for path, leaf in new.tree.walk())
-    if isinstance(old.tree, Browser) and isinstance(new.tree, Browser):
-        return treediff.differing(old.tree.root, new.tree.root, new.tree.read)
-    return _differing_lists(dict(old.tree.walk()), dict(new.tree.walk()))
-
-
-def _differing_lists(
-    old: Mapping[bytes, Leaf], new: Mapping[bytes, Leaf]
-) -> Iterator[Difference]:
-    for path in sorted(old.keys() | new.keys()):
-        before, after = old.get(path), new.get(path)
-        if before != after:
-            yield Difference(path, before, after)
+        files = trees.differing(old.tree, new.tree)
+        metadata = treediff.differing_metadata(old.metadata, new.metadata)
+    return _merge((found.path for found in files), iter(sorted(metadata)))
 
 
 def _merge(one: Iterator[bytes], other: Iterator[bytes]) -> Iterator[bytes]:
@@ -273,9 +222,11 @@ class Blobs:
         self._sizes = sizes
 
     def read(self, path: bytes, oid: ObjectId) -> bytes:  # noqa: ARG002
+        """A blob; KeyError when it is not here."""
         return self._read(oid)
 
     def size(self, path: bytes, oid: ObjectId) -> int | None:  # noqa: ARG002
+        """Its bytes; None when that is not known here."""
         return self._sizes.get(oid)
 
 

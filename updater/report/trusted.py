@@ -136,9 +136,7 @@ def _before(
     return found
 
 
-def _read(
-    snapshot: Snapshot, path: bytes, problems: list[str]
-) -> list[bytes] | None:
+def _read(snapshot: Snapshot, path: bytes, problems: list[str]) -> list[bytes] | None:
     try:
         return _pem(snapshot.read(path, MAX_BUNDLE))
     except RefusedError as error:
@@ -170,7 +168,7 @@ def subject(der: bytes) -> str | None:
     both; so the second of two names is the subject's, and the only one is both's.
     """
     for wanted in (_COMMON_NAME, _ORGANISATION):
-        names = []
+        names: list[str] = []
         at = der.find(wanted)
         while at >= 0 and len(names) < 2:
             start = at + len(wanted)
@@ -207,7 +205,11 @@ def _keys(
             kind, blob, comment = _ssh_key(line)
             name = f"SHA256:{_fingerprint(blob)}" if blob else None
             yield Trust(
-                Danger.KEY, path, None, name, f"trusts the {kind} key {comment}".rstrip()
+                Danger.KEY,
+                path,
+                None,
+                name,
+                f"trusts the {kind} key {comment}".rstrip(),
             )
 
 

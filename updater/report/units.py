@@ -1,7 +1,8 @@
 """Units that are started by themselves now, or no longer: by what a tree says alone.
 
 A unit is enabled when a link in a `.wants`, `.requires` or `.upholds` directory pulls
-it in (etc/systemd/system, or usr/lib/systemd/system) and it is not masked: systemd.unit(5).
+it in (etc/systemd/system, or usr/lib/systemd/system) and it is not masked:
+systemd.unit(5).
 Alias links of etc/systemd/system count as the unit that they replace. Without systemd
 it is a start link of etc/rc?.d (a native unit of that name wins, as in
 systemd-sysv-generator(8)) or of etc/runlevels (OpenRC). Presets enable nothing on a
@@ -68,7 +69,7 @@ class Differences(Struct, frozen=True):
 
 
 class Enabled(Struct, frozen=True):
-    """What one release starts by itself: unit -> what pulls it in; and what is masked."""
+    """What a release starts by itself: unit -> what pulls it in; and what is masked."""
 
     pulled: dict[bytes, tuple[bytes, ...]]
     masked: frozenset[bytes]
@@ -134,9 +135,8 @@ def _masks(snapshot: Snapshot, places: Iterable[bytes]) -> Iterator[bytes]:
             if leaf is None or name in seen:
                 continue
             seen.add(name)
-            if leaf.oid == _EMPTY_OID:
-                yield name
-            elif leaf.oid == _NULL_OID and leaf.mode is GitMode.SYMLINK:
+            link = leaf.mode is GitMode.SYMLINK
+            if leaf.oid == (_NULL_OID if link else _EMPTY_OID):
                 yield name
 
 
@@ -159,9 +159,7 @@ def _is_native(snapshot: Snapshot, script: bytes, native: set[bytes]) -> bool:
     return any(snapshot.tree.leaf(place + b"/" + unit) for place in _SYSTEM)
 
 
-def compare(
-    old: Snapshot | None, new: Snapshot, paths: Iterable[bytes]
-) -> Differences:
+def compare(old: Snapshot | None, new: Snapshot, paths: Iterable[bytes]) -> Differences:
     """What is started that was not, what no longer is, and what listens elsewhere.
 
     Args:
