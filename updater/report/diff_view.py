@@ -196,13 +196,13 @@ def sizes(report: Report) -> list[tuple[str, str]]:
     return told
 
 
-def file_groups(report: Report) -> list[FileGroup]:
+def file_groups(files: Sequence[FileChange]) -> list[FileGroup]:
     """Every path once: by directory, then metadata alone, then bookkeeping."""
     places: dict[bytes, list[FileChange]] = {}
     other: dict[str, list[FileChange]] = {"Only mode, owner, attribute or link": []}
     other["Bookkeeping of package managers and osupdate"] = []
     metadata, bookkeeping = other.values()
-    for change in report.files:
+    for change in files:
         if change.bookkeeping:
             bookkeeping.append(change)
         elif change.kind is Kind.METADATA:
@@ -252,10 +252,8 @@ def unit_words(unit: UnitChange) -> str:
 
 
 def config_rows(report: Report) -> list[tuple[str, bytes, str]]:
-    """Change, path and words for each file of /etc; from the paths when that is all."""
-    if report.configs:
-        return [(one.change, one.path, _config_words(one)) for one in report.configs]
-    return [(one.kind.value, one.path, one.package or "") for one in report.config]
+    """Change, path and words for each file of /etc."""
+    return [(one.change, one.path, _config_words(one)) for one in report.configs]
 
 
 def _config_words(one: ConfigChange) -> str:

@@ -84,7 +84,11 @@ def build(
 
 def report(repository: Repository, old: Listed, new: Listed) -> Report:
     """What changes from one release of the repository to another."""
-    return compare.compare(_snapshot(repository, old), _snapshot(repository, new))
+    return compare.compare(
+        _snapshot(repository, old),
+        _snapshot(repository, new),
+        asked=(f"{old.version}..{new.version}",),
+    )
 
 
 def _snapshot(repository: Repository, one: Listed) -> Snapshot:
