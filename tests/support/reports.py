@@ -309,7 +309,7 @@ def hostile():
         ),
         directories=tuple(Directory(path, 1, 1) for path in raw),
         attention=tuple(
-            Attention(Danger.KEY, path, n, n, n, n, (n,))
+            Attention(Danger.KEY, path, n, n, n, n, ("diff", n, "/bytes\udcff"))
             for path, n in zip(raw, names, strict=False)
         ),
         security=tuple(

@@ -100,7 +100,10 @@ class Console:
 
     def object(self, value: dict[str, Any]) -> None:
         """Print one JSON object, on one line."""
-        print(msgspec.json.encode(value).decode(), flush=True)
+        text = msgspec.json.encode(value).decode()
+        if not text.isprintable():
+            text = "".join(map(_visible, text))
+        print(text, flush=True)
 
     def warn(self, text: str) -> None:
         """A message for a person."""
@@ -275,6 +278,15 @@ class JsonLines:
         self._console.object(
             objects.event(kind, self.elapsed(), **self._stage, **values)
         )
+
+
+def _visible(char: str) -> str:
+    """A character of JSON, as an escape where a terminal would obey or hide it."""
+    if char.isprintable():
+        return char
+    units = char.encode("utf-16-be")
+    pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
+    return "".join(f"\\u{pair}" for pair in pairs)
 
 
 def _shows_color(pager: str | None) -> bool:
