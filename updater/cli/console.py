@@ -12,7 +12,7 @@ import msgspec
 
 from updater.errors import RefusedError
 from updater.model import Preview
-from updater.report import objects, outcomes
+from updater.report import objects, outcomes, paint
 from updater.report.words import duration, plural, safe, size
 
 WIDTH = 72  # columns of a stage line
@@ -81,8 +81,8 @@ class Console:
             paint: colours them, where there is colour.
         """
         pager = self._pager_command()
-        if paint and self._has_color(sys.stdout) and _shows_color(pager):
-            lines = paint(lines)
+        if paint and _shows_color(pager):
+            lines = self.painted(lines, sys.stdout, paint)
         if pager is None:
             self.lines(lines)
             return
@@ -91,6 +91,15 @@ class Console:
         os.environ.setdefault("LESS", "FRX")
         os.environ["MANPAGER"] = pager  # what pydoc asks first
         pydoc.pager("\n".join(self._fit(line) for line in lines) + "\n")
+
+    def painted(
+        self,
+        lines: Iterable[str],
+        stream: Any,  # noqa: ANN401 - any text stream
+        paint: Painter = paint.report,
+    ) -> Iterable[str]:
+        """The same lines, in colour where the stream has colour."""
+        return paint(lines) if self._has_color(stream) else lines
 
     def document(self, text: str) -> None:
         """Write a file to stdout: UTF-8 whatever the locale is."""
@@ -209,7 +218,8 @@ class StageLines:
         """Print the preview, then ask."""
         self._clear()
         if not self._console.quiet or not self._console.yes:
-            self._console.warn("\n".join(outcomes.preview(preview)))
+            lines = "\n".join(outcomes.preview(preview)).split("\n")
+            self._console.warn("\n".join(self._console.painted(lines, sys.stderr)))
         agreed = self._console.ask(f"Apply {safe(preview.version)}?")
         self._draw("")
         return agreed

@@ -33,6 +33,8 @@ def report(lines: Iterable[str]) -> Iterator[str]:
         if heading := _HEADING.match(line):
             section = heading[1]
             yield _tint(line, heading.span(1), _LOUD.get(section, BOLD))
+        elif line.startswith("! "):
+            yield _tint(line, (0, 1), YELLOW)
         elif section == "ATTENTION" and (danger := _DANGER.match(line)):
             yield _tint(line, danger.span(1), RED)
         elif section == "SECURITY":

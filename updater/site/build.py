@@ -103,7 +103,8 @@ def _snapshot(repository: Repository, one: Listed) -> Snapshot:
 def _base(url: str | None) -> str | None:
     if url is None:
         return None
-    if not url.startswith(("https://", "http://")) or not url.isprintable():
+    web = url.startswith(("https://", "http://"))
+    if not web or not url.isprintable() or any(c in url for c in "?# "):
         raise UsageError(f"--url {url}: expected https://HOST/PATH or http://...")
     return url if url.endswith("/") else f"{url}/"
 

@@ -12,6 +12,7 @@ WIDTH, LANE, TOP = 960, 84, 24  # units of the drawing; a lane is a channel
 MARGIN = 56  # so that the first and the last name fit
 NAME = 92  # units that a name needs beside the one before
 TICKS = 8  # of months, at most
+LARGE, SMALL = 6, 2.5  # radius of a point, where there is room and where there is not
 
 
 class Point(Struct, frozen=True):
@@ -45,6 +46,7 @@ class Drawing(Struct, frozen=True):
 
     width: int
     height: int
+    radius: float
     lanes: tuple[Lane, ...]
     ticks: tuple[Tick, ...]
 
@@ -65,7 +67,9 @@ def draw(lanes: Sequence[tuple[str, Sequence[tuple[str, int]]]]) -> Drawing:
         places = [(version, at, x(at)) for version, at in releases]
         drawn.append(Lane(name, y, tuple(_points(places, y))))
     ticks = tuple(Tick(x(at), word) for at, word in _months(first, last))
-    return Drawing(WIDTH, TOP + len(lanes) * LANE, tuple(drawn), ticks)
+    most = max(len(releases) for _, releases in lanes)
+    radius = round(max(SMALL, min(LARGE, (WIDTH - 2 * MARGIN) / most / 2)), 1)
+    return Drawing(WIDTH, TOP + len(lanes) * LANE, radius, tuple(drawn), ticks)
 
 
 def _points(places: Sequence[tuple[str, int, float]], y: float) -> Iterator[Point]:

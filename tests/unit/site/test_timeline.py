@@ -51,6 +51,12 @@ def test_every_channel_has_its_lane():
     assert drawing.lanes[1].points[0].x == WIDTH - MARGIN
 
 
+def test_points_are_smaller_where_there_are_many():
+    many = draw([("releases", releases(*range(300, 0, -1)))])
+    few = draw([("releases", releases(3, 2, 1))])
+    assert (few.radius, many.radius) == (timeline.LARGE, timeline.SMALL)
+
+
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=60, unique=True))
 def test_names_never_stand_upon_each_other(days):
     drawing = draw([("releases", releases(*sorted(days, reverse=True)))])
