@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from updater.agent import local, public
+from updater.agent import public
 from updater.agent.room import Room
 from updater.agent.sides import Deployed, Library, Named
 from updater.core import commits, machine, names
@@ -139,6 +139,8 @@ def _with_running(
 
 
 def _local(room: Room, state: State, asked: Asked, library: Library) -> Compared:
+    from updater.agent import local  # noqa: PLC0415 - no other comparison pays for it
+
     record = room.running(state)
     if asked.left is not None and asked.right is None:
         found = names.find_record(state, room.booted(), asked.left)

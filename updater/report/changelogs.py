@@ -6,8 +6,11 @@ changelog that lies is shown, an entry that is not between the versions is not.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
+
+from msgspec import Struct
 
 from updater.core import changelogs, changes, unpack
 from updater.core.changelogs import debian
@@ -22,15 +25,19 @@ CHANGES_PATH = b"usr/lib/osupdate/changes.json"
 MAX_CHANGELOG = 2 << 20  # bytes, unpacked
 MAX_ENTRIES = 100  # of one source
 MAX_LINES = 200  # of one entry
-MAX_FIXES = 1000  # of one source
+MAX_FIXES = 5000  # of one source
 MAX_FIX = 160  # characters
 
 _DOC = b"usr/share/doc/"
 _LOGS = (b"changelog.Debian.gz", b"changelog.gz", b"changelog.Debian", b"changelog")
 _NEWS = (b"NEWS.Debian.gz", b"NEWS.Debian")
-_BULLET = re.compile(r"^[\s*+-]*(?:\[[^\]]*\]\s*)?")
-_CVE = re.compile(r"\bCVE-[0-9]{4}-[0-9]{4,}\b", re.IGNORECASE)
-_EMPTY = re.compile(r"\(\s*(?:[,;/&]|and|fixes|fix|see|\s)*\s*\)", re.IGNORECASE)
+_BULLET = re.compile(r"(\s*)[*+-] +(.*)")
+_CVE = re.compile(r"\S*\bCVE-[0-9]{4}-[0-9]{4,}\S*", re.IGNORECASE)
+_EMPTY = re.compile(
+    r"\(\s*(?:[,;/&]|and|fixes|fix|see|\s)*\s*\)|\((?:closes|lp)?:? *#[^)]*\)",
+    re.IGNORECASE,
+)
+_LEAST_WORDS = 8  # characters that say something
 _EDGE = " \t,;:()-"
 
 
@@ -188,16 +195,19 @@ def _read(
             return [], f"its changelog cannot be read: {error}"
         news = name in _NEWS
         found = changelogs.between(
-            debian.parse(text, news=news),
-            change.old,
-            change.new,
-            lambda a, b: order.compare(change.family, a, b),
+            debian.parse(text, news=news), change.old, change.new, _order(change.family)
         )
         entries = [_entry(entry) for entry in found[:MAX_ENTRIES]]
         if entries or news:
             cut = not whole or len(found) > MAX_ENTRIES
             return entries, "it is longer than what was read" if cut else None
     return [], None
+
+
+def _order(family: str) -> Callable[[str, str], int]:
+    """As `order.compare`, for many comparisons with the same two versions."""
+    key = cache(partial(order.key, family))
+    return lambda a, b: int(key(a) > key(b)) - int(key(a) < key(b))
 
 
 def _entry(entry: changelogs.Entry) -> Entry:
@@ -235,29 +245,56 @@ def _is_security(entry: Entry) -> bool:
 
 
 def _fixes(entries: Iterable[Entry]) -> Iterator[Fix]:
-    """Each CVE id once, with the line that names it first."""
+    """Each CVE id once; those that the text explains come first, the newest of them."""
     seen: dict[str, str] = {}
     for entry in entries:
         for cve in entry.cves:
             if len(seen) < MAX_FIXES:
                 seen.setdefault(cve, "")
-        for number, line in enumerate(entry.lines):
-            for name in changelogs.cves([line]):
+        parents: list[_Item] = []
+        for item in _items(entry.lines):
+            while parents and parents[-1].indent >= item.indent:
+                parents.pop()
+            for name in changelogs.cves([item.text]):
                 if seen.get(name) == "":
-                    seen[name] = _words(entry.lines, number)
-    return (Fix(cve, text) for cve, text in sorted(seen.items(), key=_by_number))
+                    seen[name] = _words(item, parents)
+            parents.append(item)
+    return (Fix(cve, text) for cve, text in sorted(seen.items(), key=_rank))
 
 
-def _by_number(item: tuple[str, str]) -> tuple[int, int]:
-    _, year, number = item[0].split("-")
-    return int(year), int(number)
+def _rank(found: tuple[str, str]) -> tuple[bool, int, int]:
+    _, year, number = found[0].split("-")
+    return not found[1], -int(year), -int(number)
 
 
-def _words(lines: Sequence[str], at: int) -> str:
-    """What a line says beside the id; the next one, when it says nothing else."""
-    for line in lines[at : at + 2]:
-        text = _CVE.sub("", _BULLET.sub("", line))
-        text = " ".join(_EMPTY.sub("", text).split()).strip(_EDGE)
-        if text:
+class _Item(Struct, frozen=True):
+    """One point of a changelog, its lines joined."""
+
+    indent: int
+    text: str
+
+
+def _items(lines: Iterable[str]) -> Iterator[_Item]:
+    """The points of an entry; a line without a bullet goes on with the one above."""
+    indent, words = 0, ""
+    for line in lines:
+        match = _BULLET.match(line)
+        if match or not line.strip():
+            if words:
+                yield _Item(indent, words)
+            indent, words = 0, ""
+        if match:
+            indent, words = len(match[1]), match[2]
+        elif line.strip():
+            words = f"{words} {line.strip()}".strip()
+    if words:
+        yield _Item(indent, words)
+
+
+def _words(item: _Item, parents: Sequence[_Item]) -> str:
+    """What a point says beside the ids; that above it, when it says nothing else."""
+    for one in (item, *reversed(parents)):
+        text = " ".join(_EMPTY.sub("", _CVE.sub("", one.text)).split()).strip(_EDGE)
+        if len(text) >= _LEAST_WORDS:
             return text if len(text) <= MAX_FIX else text[: MAX_FIX - 3] + "..."
     return ""

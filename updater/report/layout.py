@@ -54,6 +54,11 @@ def clip(text: str, room: int) -> str:
     return f"{_start(text, room - end - 3)}...{_start(text[::-1], end)[::-1]}"
 
 
+def cut(text: str, room: int) -> str:
+    """The start of a sentence that is too long."""
+    return text if columns(text) <= room else f"{_start(text, room - 3)}..."
+
+
 def flush(left: str, right: str, width: int) -> str:
     """`right` at the right edge."""
     if not right:
