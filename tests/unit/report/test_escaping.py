@@ -10,7 +10,7 @@ import pytest
 from support import reports
 
 from updater.cli.console import Console
-from updater.report import diff_html, diff_json, diff_md, diff_text, paint
+from updater.report import diff_html, diff_json, diff_lists, diff_md, diff_text, paint
 
 SGR = ("\033[1m", "\033[31m", "\033[32m", "\033[33m", "\033[36m", "\033[0m")
 
@@ -38,6 +38,8 @@ SURFACES = {
     "summary": diff_text.summary,
     "packages": diff_text.packages,
     "files": diff_text.files,
+    "changelogs": diff_lists.changelogs,
+    "unexplained": diff_lists.unexplained,
     "summary in colour": in_colour(diff_text.summary),
     "files in colour": in_colour(diff_text.files),
     "md": diff_md.markdown,
@@ -62,7 +64,7 @@ def test_nothing_moves_the_cursor_hides_or_turns_text_around(surface):
 def test_what_is_not_utf8_is_shown_and_can_be_written(surface):
     text = shown(surface)
     text.encode("utf-8")
-    if surface != "packages":  # which has no path
+    if surface not in ("packages", "changelogs"):  # which have no path
         assert "\\xff" in text or "\\\\xff" in text
 
 
@@ -86,3 +88,13 @@ def test_json_beyond_the_basic_plane_is_a_pair(capsys):
     out = capsys.readouterr().out
     assert out == '{"tag":"\\udb40\\udc01","party":"🎉"}\n'
     assert json.loads(out) == {"tag": "\U000e0001", "party": "🎉"}
+
+
+def test_a_patch_for_a_person_cannot_move_the_cursor():
+    pieces = ["\n".join(["--- a", *reports.HOSTILE]).encode(), b"+\xff\xc3(\x1b[2J\n"]
+    lines = list(paint.patch(diff_lists.patch_lines(pieces)))
+    plain = "".join(lines)
+    for code in SGR:
+        plain = plain.replace(code, "")
+    assert plain.isprintable()
+    assert "+\\xff\\xc3(\\x1b[2J" in plain
