@@ -95,6 +95,13 @@ class Page:
         while not self._loaded:
             self._next()
 
+    def go(self, script):
+        """Run a script that leads to another page, and wait for that one."""
+        self._loaded = False
+        self.evaluate(script)
+        while not self._loaded:
+            self._next()
+
     def attach(self, width, height, dark):
         """Make a page of this width."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]

@@ -280,10 +280,10 @@ def _changelogs():
 
 def hostile():
     """Every place for text from a release holds each of `HOSTILE`."""
-    raw = [name.encode() for name in HOSTILE] + [b"bytes \xff\xfe \xc3(", b"\xf0\x9f"]
+    raw = [b"bytes \xff\xfe \xc3(", b"\xf0\x9f", *(name.encode() for name in HOSTILE)]
     files = tuple(
         change(b"etc/" + path, file(), file("2"), package=name)
-        for path, name in zip(raw, [*HOSTILE, None, None], strict=True)
+        for path, name in zip(raw, [None, None, *HOSTILE], strict=True)
     )
     names = list(HOSTILE)
     return report(
@@ -297,7 +297,7 @@ def hostile():
                     file(),
                     file(xattrs=((name, b"\x1b"),), hardlink=path),
                 )
-                for path, name in zip(raw, [*HOSTILE, "x", "y"], strict=True)
+                for path, name in zip(raw, ["x", "y", *HOSTILE], strict=True)
             ),
         ),
         kernel=Kernel(tuple(names), tuple(names)),
@@ -309,7 +309,7 @@ def hostile():
         ),
         directories=tuple(Directory(path, 1, 1) for path in raw),
         attention=tuple(
-            Attention(Danger.KEY, path, n, n, n, n, (n,))
+            Attention(Danger.KEY, path, n, n, n, n, ("diff", n, "/bytes\udcff"))
             for path, n in zip(raw, names, strict=False)
         ),
         security=tuple(

@@ -32,10 +32,12 @@ MAY_IMPORT = {
     "report": {*BASE, "core", "system", "report"},
     "lock": {*BASE, "core", "system", "lock"},
     "publish": {*BASE, "core", "system", "publish"},
+    "site": {*BASE, "core", "system", "report", "site"},
     "fetcher": {*BASE, "system.git"},
     "agent": {*BASE, "agent", "core", "system", "steps", "report", "lock", "publish"}
     | {"fetcher", "config", "settings"},
-    "cli": {*BASE, "agent", "report", "lock", "publish", "config", "settings", "cli"},
+    "cli": {*BASE, "agent", "report", "lock", "publish", "site", "config", "settings"}
+    | {"cli"},
     "service": {*BASE, "agent", "report", "lock", "publish", "config", "settings"}
     | {"system.bus"},
     "__main__": {"cli"},
@@ -48,6 +50,7 @@ LIBRARY_DOORS = {
     "pygit2": "updater.system.git",
     "jinja2": "updater.report.page",
     "markupsafe": "updater.report.page",
+    "markdown_it": "updater.site.notes",
 }
 """Library -> the one room, or the one module, that knows it."""
 NO_IO = {"os", "io", "time", "logging", "pathlib", "shutil", "socket", "tempfile"}
@@ -206,6 +209,9 @@ def test_every_module_has_a_room():
         (foreign_libraries, "updater.system.fs", "from pygit2 import Odb"),
         (foreign_libraries, "updater.cli.x", "import rich"),
         (foreign_libraries, "updater.report.diff_html", "def f():\n import jinja2"),
+        (foreign_libraries, "updater.site.pages", "import markdown_it"),
+        (forbidden_imports, "updater.site.x", "from updater.publish import target"),
+        (forbidden_imports, "updater.report.x", "from updater.site import pages"),
         (impurity, "updater.core.x", "import os"),
         (impurity, "updater.core.x", "from time import time"),
         (impurity, "updater.core.x", "open('x')"),

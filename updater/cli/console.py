@@ -12,7 +12,7 @@ import msgspec
 
 from updater.errors import RefusedError
 from updater.model import Preview
-from updater.report import objects, outcomes
+from updater.report import objects, outcomes, paint
 from updater.report.words import duration, plural, safe, size
 
 WIDTH = 72  # columns of a stage line
@@ -81,8 +81,8 @@ class Console:
             paint: colours them, where there is colour.
         """
         pager = self._pager_command()
-        if paint and self._has_color(sys.stdout) and _shows_color(pager):
-            lines = paint(lines)
+        if paint and _shows_color(pager):
+            lines = self.painted(lines, sys.stdout, paint)
         if pager is None:
             self.lines(lines)
             return
@@ -92,6 +92,15 @@ class Console:
         os.environ["MANPAGER"] = pager  # what pydoc asks first
         pydoc.pager("\n".join(self._fit(line) for line in lines) + "\n")
 
+    def painted(
+        self,
+        lines: Iterable[str],
+        stream: Any,  # noqa: ANN401 - any text stream
+        paint: Painter = paint.report,
+    ) -> Iterable[str]:
+        """The same lines, in colour where the stream has colour."""
+        return paint(lines) if self._has_color(stream) else lines
+
     def document(self, text: str) -> None:
         """Write a file to stdout: UTF-8 whatever the locale is."""
         sys.stdout.flush()
@@ -100,7 +109,10 @@ class Console:
 
     def object(self, value: dict[str, Any]) -> None:
         """Print one JSON object, on one line."""
-        print(msgspec.json.encode(value).decode(), flush=True)
+        text = msgspec.json.encode(value).decode()
+        if not text.isprintable():
+            text = "".join(map(_visible, text))
+        print(text, flush=True)
 
     def warn(self, text: str) -> None:
         """A message for a person."""
@@ -206,7 +218,8 @@ class StageLines:
         """Print the preview, then ask."""
         self._clear()
         if not self._console.quiet or not self._console.yes:
-            self._console.warn("\n".join(outcomes.preview(preview)))
+            lines = "\n".join(outcomes.preview(preview)).split("\n")
+            self._console.warn("\n".join(self._console.painted(lines, sys.stderr)))
         agreed = self._console.ask(f"Apply {safe(preview.version)}?")
         self._draw("")
         return agreed
@@ -275,6 +288,15 @@ class JsonLines:
         self._console.object(
             objects.event(kind, self.elapsed(), **self._stage, **values)
         )
+
+
+def _visible(char: str) -> str:
+    """A character of JSON, as an escape where a terminal would obey or hide it."""
+    if char.isprintable():
+        return char
+    units = char.encode("utf-16-be")
+    pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
+    return "".join(f"\\u{pair}" for pair in pairs)
 
 
 def _shows_color(pager: str | None) -> bool:

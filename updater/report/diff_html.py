@@ -11,6 +11,7 @@ from updater.report.diff_view import FileGroup
 
 SEARCHED_FROM = 20  # paths; fewer are seen at a glance
 OPEN_UP_TO = 12  # paths of a report whose directories stand open
+LISTED = 30_000  # paths of a page: 5 MB, which a browser still opens at once
 SCRIPTS = ("filter.js",)
 
 
@@ -58,7 +59,11 @@ def _view(report: Report) -> dict[str, Any]:
         ],
         "counted": diff_view.file_count(report),
         "searched": len(report.files) >= SEARCHED_FROM,
-        "groups": [_group(group, report) for group in diff_view.file_groups(report)],
+        "groups": [
+            _group(group, report)
+            for group in diff_view.file_groups(report.files[:LISTED])
+        ],
+        "unlisted": max(0, len(report.files) - LISTED),
         "command": diff_view.command(report),
     }
 

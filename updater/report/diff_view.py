@@ -196,13 +196,13 @@ def sizes(report: Report) -> list[tuple[str, str]]:
     return told
 
 
-def file_groups(report: Report) -> list[FileGroup]:
+def file_groups(files: Sequence[FileChange]) -> list[FileGroup]:
     """Every path once: by directory, then metadata alone, then bookkeeping."""
     places: dict[bytes, list[FileChange]] = {}
     other: dict[str, list[FileChange]] = {"Only mode, owner, attribute or link": []}
     other["Bookkeeping of package managers and osupdate"] = []
     metadata, bookkeeping = other.values()
-    for change in report.files:
+    for change in files:
         if change.bookkeeping:
             bookkeeping.append(change)
         elif change.kind is Kind.METADATA:

@@ -28,6 +28,7 @@ def render(
     values: dict[str, Any],
     *,
     folders: Sequence[str] = (),
+    styles: Sequence[str] = ("style.css",),
     scripts: Sequence[str] = (),
 ) -> str:
     """One page.
@@ -36,14 +37,15 @@ def render(
         template: its file name; it extends `base.html`.
         values: what it shows. Bytes are release paths; `markup` is HTML already.
         folders: where templates are, before those of the report.
-        scripts: file names of scripts, which go into the page.
+        styles: file names of style sheets, which go into the page.
+        scripts: file names of scripts, which do too.
 
     Raises:
         HostError: Jinja2 is not installed.
     """
     places = (*folders, TEMPLATES)
     environment = _environment(places)
-    style = _read(places, "style.css")
+    style = "".join(_read(places, name) for name in styles)
     code = [_read(places, name) for name in scripts]
     policy = [
         "default-src 'none'",

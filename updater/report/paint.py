@@ -17,7 +17,11 @@ _DANGER = re.compile(r"  (! .*?)(?= {2}|$)")
 _PATH = re.compile(r"([MART.]) [p.][o.][x.][l.] /")
 _CVE = re.compile(r" +(CVE-[0-9]{4}-[0-9]{4,})\b")
 _URGENCY = re.compile(r" (emergency|critical|high|medium)(?= |$)")
-_LOUD = {"ATTENTION": BOLD + RED, "SECURITY": BOLD + YELLOW}
+_LOUD = {
+    "ATTENTION": BOLD + RED,
+    "SECURITY": BOLD + YELLOW,
+    "UNEXPLAINED": BOLD + YELLOW,
+}
 _MARKS = {"A": GREEN, "R": RED, "D": YELLOW, "T": YELLOW, "!": RED}
 _URGENCIES = {"medium": YELLOW}
 _PATCH = {"+": GREEN, "-": RED, "@": CYAN}
@@ -33,6 +37,8 @@ def report(lines: Iterable[str]) -> Iterator[str]:
         if heading := _HEADING.match(line):
             section = heading[1]
             yield _tint(line, heading.span(1), _LOUD.get(section, BOLD))
+        elif line.startswith("! "):
+            yield _tint(line, (0, 1), YELLOW)
         elif section == "ATTENTION" and (danger := _DANGER.match(line)):
             yield _tint(line, danger.span(1), RED)
         elif section == "SECURITY":

@@ -7,6 +7,7 @@ here first, and it sees only what passed.
 
 import base64
 import binascii
+import hashlib
 import os
 import re
 import struct
@@ -38,6 +39,8 @@ KEY_TYPES = (
     "ssh-rsa",
 )
 
+_MAGIC = b"SSHSIG\0\0\0\1"  # PROTOCOL.sshsig: magic, version; then the public key
+_KEY_AT = len(_MAGIC)
 _DATE = re.compile(r'"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z"')
 _DATE_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
@@ -66,6 +69,45 @@ def load_role(root: str, name: str) -> Role:
         ConfigError: there is no key, or a line is not what it should be.
     """
     place = _place(root, name)
+    revoked = [os.path.join(root, at, REVOKED) for at in (SHIPPED, ACCEPTED, PINNED)]
+    pinned = place == os.path.join(root, PINNED, name)
+    return _role(name, place, revoked, pinned=pinned)
+
+
+def read_role(file: str, name: str) -> Role:
+    """The keys of a role from one file; `revoked` beside it counts, where it is.
+
+    Raises:
+        ConfigError: as `load_role`.
+    """
+    return _role(name, file, [os.path.join(os.path.dirname(file), REVOKED)])
+
+
+def fingerprint(signature: bytes) -> str:
+    """`SHA256:...` of the key that made an armored signature, as ssh-keygen -l shows it.
+
+    It says who signed only once `verify` let the signature pass.
+
+    Raises:
+        UntrustedError: R1: it is not an SSH signature.
+    """
+    try:
+        blob = base64.b64decode(b"".join(signature.split(b"\n")[1:-2]), validate=True)
+        (length,) = struct.unpack_from(">I", blob, _KEY_AT)
+        start = _KEY_AT + 4
+        key = blob[start : start + length]
+        whole = blob.startswith(_MAGIC) and len(key) == length
+    except (binascii.Error, struct.error):
+        whole, key = False, b""
+    if not whole:
+        raise UntrustedError("R1", "the signature is not one of ssh-keygen")
+    digest = base64.b64encode(hashlib.sha256(key).digest()).decode("ascii")
+    return f"SHA256:{digest.rstrip('=')}"
+
+
+def _role(
+    name: str, place: str, revocations: list[str], *, pinned: bool = False
+) -> Role:
     signers = [_signer(line, place, name) for line in _lines(place)]
     keys = [text.split(" ")[-1] for text in signers]
     for number, key in enumerate(keys):
@@ -77,11 +119,9 @@ def load_role(root: str, name: str) -> Role:
             hint=f'Add: {name} namespaces="{NAMESPACES[name]}" ssh-ed25519 AAAA...',
         )
     revoked: dict[str, None] = {}
-    for directory in (SHIPPED, ACCEPTED, PINNED):
-        file = os.path.join(root, directory, REVOKED)
+    for file in revocations:
         if os.path.lexists(file):
             revoked.update((_key(line[1], file, line), None) for line in _lines(file))
-    pinned = place == os.path.join(root, PINNED, name)
     return Role(name, place, pinned, tuple(signers), tuple(revoked))
 
 

@@ -110,6 +110,21 @@ def test_consent_shows_the_preview_before_it_asks(monkeypatch):
     assert text.endswith("Apply 2026.05.1? [y/N] ")
 
 
+def test_consent_is_asked_for_in_colour(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    shown = preview(
+        report="1 -> 2\n\nATTENTION\n  ! setuid added  /usr/bin/x",
+        notices=("submodule vendor skipped",),
+    )
+    assert not StageLines(console(color="always")).consent(shown)
+    text = terminal.getvalue()
+    assert "\033[1m\033[31mATTENTION\033[0m\n" in text
+    assert "  \033[31m! setuid added\033[0m  /usr/bin/x\n" in text
+    assert "\033[33m!\033[0m submodule vendor skipped" in text
+
+
 def test_a_preview_without_a_report_names_the_releases(capsys):
     assert StageLines(console(yes=True)).consent(preview())
     first = capsys.readouterr().err.split("\n")[0]

@@ -129,6 +129,13 @@ def test_five_thousand_files_stay_small_and_every_one_is_there():
     assert len(html) < 1_500_000
 
 
+def test_more_files_than_a_browser_takes_are_counted(monkeypatch):
+    monkeypatch.setattr(diff_html, "LISTED", 40)
+    html = diff_html.page_of(reports.large(100))
+    assert html.count('<tr><td><span class="tag modified">') == 40
+    assert "<p>60 more: <code>osupdate diff --files 2026.04.2..2026.05.1</code>" in html
+
+
 def test_a_template_cannot_call_a_value_html(tmp_path):
     (tmp_path / "bad.html").write_text("{{ name | safe }}")
     with pytest.raises(Exception, match="No filter named 'safe'"):
