@@ -280,7 +280,9 @@ def test_one_release_is_a_site_too(tmp_path):
     assert "There is one release" in place.page("compare/index.html")
 
 
-@pytest.mark.parametrize("url", ["os.example.org", "ftp://x/", "https://x/\n", "https://x/?a", ""])
+@pytest.mark.parametrize(
+    "url", ["os.example.org", "ftp://x/", "https://x/\n", "https://x/?a", ""]
+)
 def test_an_address_that_is_none_is_refused(place, url):
     with pytest.raises(UsageError, match="--url"):
         place.build(url=url)
