@@ -43,7 +43,7 @@ _osupdate() {
         publish)
             own="--repo --product --version --number --arch --notes --key --source
                 --created --exclude --include --no-default-excludes --allow-secret
-                --allow-id-change --security-floor --unsigned"
+                --allow-id-change --changelogs --security-floor --unsigned"
             if [[ $current != -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
                 return

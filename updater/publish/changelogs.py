@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from msgspec import Struct, structs
 
 from updater.core import changes, packages
-from updater.core.changelogs import Entry, between, debian
+from updater.core.changelogs import Entry, between, debian, of_source
 from updater.core.changelogs import rpm as rpm_changelogs
 from updater.core.changes import Changes
 from updater.core.packages import order, rpm, sources
@@ -146,7 +146,7 @@ class _Library:
         """From the first place that has any; notices in front."""
         for doc in self._places(change):
             news: dict[str | None, Entry] = {}
-            found: list[Entry] = []
+            found: Sequence[Entry] = []
             for name in filter(_is_plain, change.binaries):
                 for entry in _between(change, _first(doc, name, _NEWS), news=True):
                     news.setdefault(entry.version, entry)
@@ -199,9 +199,11 @@ def _plain(data: bytes) -> bytes:
         return b""
 
 
-def _between(change: SourceChange, data: bytes, *, news: bool) -> list[Entry]:
+def _between(change: SourceChange, data: bytes, *, news: bool) -> Sequence[Entry]:
     compare = partial(order.compare, change.family)
-    return between(debian.parse(data, news=news), change.old, change.new, compare)
+    told = debian.parse(data, news=news)
+    found = between(told, change.old, change.new, compare)
+    return of_source(found, change.source)
 
 
 def _in_tree(source: Source, below: str, package: str, name: str) -> bytes | None:

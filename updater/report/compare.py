@@ -7,7 +7,7 @@ says so, so that memory does not follow what a hostile release makes up.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
@@ -21,6 +21,7 @@ from updater.report.diff import FileChange, Kind, Node, Packages, Report
 from updater.report.ownership import Ownership
 from updater.report.sections import (
     AccountChange,
+    Attention,
     Changelog,
     ConfigChange,
     Unexplained,
@@ -66,75 +67,97 @@ def compare(
     wanted = tuple(path for path in paths if path)
     if len(wanted) < len(paths):  # the root was one of them
         wanted = ()
-    lists = compare_packages.read(old, new)
-    ownership = Ownership(old, new, compare_packages.changed_names(lists))
-    judge = Judge(old, new, ownership)
-    finder = Finder(("diff", *asked))
-    tally = Tally()
-    found = _changes(old, new, wanted)
-    find = ownership.owner_of if local else ownership.of_changed
-    files = []
-    for change in islice(found, listed):
-        owner = judge.package(change.path) or find(change.path)
-        files.append(change if owner is None else replace(change, package=owner))
-    for change in files:
-        tally.add(change)
-        finder.privileges(change)
-    more = 0
-    for change in found:
-        tally.add(change)
-        finder.privileges(change)
-        more += 1
-    part = _Parts(old, new, tuple(files), ownership, finder)
-    configs = part.configs(is_local)
-    enabled = part.units()
-    people = part.accounts()
-    part.trust()
-    odd = Unexplained() if local else judge.unexplained(files)
-    finder.unexplained(odd)
+    changes = _changes(old, new, wanted)
+    first = next(changes, None)
+    lists = Lists()
+    if first is not None or not wanted:
+        lists = compare_packages.read(old, new)
+    work = _Comparison(old, new, lists, Finder(("diff", *asked)), local=local)
+    work.look_at(chain([first] if first else [], changes), listed)
     packages = Packages() if wanted else compare_packages.compare(lists)
-    told = () if wanted else part.changelogs(lists)
+    told = () if wanted else work.changelogs(lists)
     return Report(
         old=None if old is None else old.side,
         new=new.side,
         paths=wanted,
         packages=packages,
         kernel=compare_packages.kernel(packages),
-        files=part.files,
-        counts=tally.counts(),
-        directories=tally.directories(),
+        files=tuple(work.files),
+        counts=work.tally.counts(),
+        directories=work.tally.directories(),
         download=download,
-        grows=tally.grows(),
-        attention=finder.found(),
+        grows=work.tally.grows(),
+        configs=work.configs(is_local),
+        units=work.units(),
+        accounts=work.accounts(),
+        unexplained=work.unexplained(),
+        attention=work.attention(),
         security=advisories(told, _binaries(packages)),
         changelogs=told,
-        configs=configs,
-        units=enabled,
-        accounts=people,
-        unexplained=odd,
         told=_told(old, new),
-        unknown=tuple(part.unknown),
-        problems=(*part.problems, *ownership.problems, *_left(more, listed)),
+        unknown=tuple(work.unknown),
+        problems=tuple(work.problems),
     )
 
 
-class _Parts:
-    """The sections that need content: each is left out where that is not here."""
+class _Comparison:
+    """The sections of one report, each made when it is asked for, attention last.
+
+    A section that needs content which is not here is left out. A first release is only
+    counted: nothing was there that it could differ from.
+    """
 
     def __init__(
         self,
         old: Snapshot | None,
         new: Snapshot,
-        files: tuple[FileChange, ...],
-        ownership: Ownership,
+        lists: Lists,
         finder: Finder,
+        *,
+        local: bool,
     ) -> None:
         self._old, self._new = old, new
-        self._ownership, self._finder = ownership, finder
-        self._packages = {c.path: c.package for c in files if c.package is not None}
-        self.files = files
-        self.problems: list[str] = []
+        self._local, self._lists = local, lists
+        self._ownership = Ownership(old, new, compare_packages.changed_names(lists))
+        self._judge = Judge(old, new, self._ownership)
+        self._finder = finder
+        self._packages: dict[bytes, str] = {}
+        self._problems: list[str] = []
+        self.tally = Tally()
+        self.files: list[FileChange] = []
         self.unknown: list[str] = []
+
+    @property
+    def problems(self) -> list[str]:
+        """Sentences about what could not be read, each once."""
+        return list(dict.fromkeys([*self._problems, *self._ownership.problems]))
+
+    def look_at(self, changes: Iterator[FileChange], listed: int) -> None:
+        """Count every change, keep the first ones, and see what each is allowed."""
+        find = self._ownership.of_changed
+        if self._local:
+            find = self._ownership.owner_of
+        for change in islice(changes, listed):
+            owner = self._judge.package(change.path) or find(change.path)
+            if owner is not None:
+                self._packages[change.path] = owner
+                change = replace(change, package=owner)  # noqa: PLW2901
+            self.files.append(change)
+            self._count(change)
+        more = 0
+        for more, change in enumerate(changes, 1):  # noqa: B007
+            self._count(change)
+        if more:
+            self._problems.append(
+                f"{listed + more:,} paths differ: the first {listed:,} by name are "
+                "compared closely, of the others only numbers and privileges are told; "
+                "to see them, name a directory"
+            )
+
+    def _count(self, change: FileChange) -> None:
+        self.tally.add(change)
+        if self._old is not None:
+            self._finder.privileges(change)
 
     def configs(self, is_local: IsLocal) -> tuple[ConfigChange, ...]:
         """What differs below /etc in content, without bookkeeping."""
@@ -156,6 +179,8 @@ class _Parts:
 
     def units(self) -> tuple[UnitChange, ...]:
         """What starts by itself."""
+        if self._old is None:
+            return ()
         paths = [change.path for change in self.files]
         found = units.compare(self._old, self._new, paths)
         self._note(found.problems, "where sockets listen, and when timers run out")
@@ -173,22 +198,36 @@ class _Parts:
 
     def accounts(self) -> tuple[AccountChange, ...]:
         """Users and groups."""
+        if self._old is None:
+            return ()
         paths = [change.path for change in self.files]
         found, problems = accounts.compare(self._old, self._new, paths)
         self._note(problems, "users and groups")
         self._finder.accounts(found)
         return found
 
-    def trust(self) -> None:
-        """Certificates and keys."""
+    def unexplained(self) -> Unexplained:
+        """What no update of a package explains; people may change what is theirs."""
+        told = self._lists.problem is None
+        if self._old is None or self._local or not told:
+            return Unexplained()
+        found = self._judge.unexplained(self.files)
+        self._finder.unexplained(found)
+        return found
+
+    def attention(self) -> tuple[Attention, ...]:
+        """What somebody should look at, of this and of the other sections."""
+        if self._old is None:
+            return ()
         found, problems = trusted.compare(self._old, self._new, self.files)
         self._note(problems, "whom new certificates and keys trust")
         self._finder.trust(found, self._owner)
+        return self._finder.found()
 
     def changelogs(self, lists: Lists) -> tuple[Changelog, ...]:
         """What people wrote about the packages that changed."""
         found, problems = changelogs.compare(self._old, self._new, lists.old, lists.new)
-        self.problems += problems
+        self._problems += problems
         return found
 
     def _owner(self, path: bytes) -> str | None:
@@ -199,7 +238,7 @@ class _Parts:
         if "channel" in (self._new.told, self._old and self._old.told):
             self.unknown += [what] if list(problems) else []
         else:
-            self.problems += problems
+            self._problems += problems
 
 
 def _changes(
@@ -250,13 +289,3 @@ def _binaries(packages: Packages) -> dict[str, list[str]]:
 def _told(old: Snapshot | None, new: Snapshot) -> str:
     sides = [new.told, new.told if old is None else old.told]
     return "channel" if "channel" in sides else "release"
-
-
-def _left(more: int, listed: int) -> list[str]:
-    if not more:
-        return []
-    return [
-        f"{listed + more:,} paths differ: the first {listed:,} by name are compared "
-        "closely, of the others only numbers and privileges are told; to see them, "
-        "name a directory"
-    ]

@@ -28,7 +28,12 @@ class Side(Struct, frozen=True):
     created: int
 
 
-class Node(Struct, frozen=True):
+HIDDEN = (ObjectId("0" * 40), ObjectId("f" * 40))
+"""Stand for the ids of what is not everybody's, before and after: an id is a hash, and
+would let anybody guess at a short secret."""
+
+
+class Node(Struct, frozen=True, gc=False):
     """One path of one release, the manifest's word included.
 
     `type`: file, symlink, dir, char, block, fifo. `size` is bytes, or None when it is

@@ -50,8 +50,9 @@ def attention(report: Report, width: int) -> list[str]:
                 lines += _danger(one, width)
             continue
         lines += [_in_a_line(one, width) for one in found[:OF_A_KIND]]
-        rest = f"... {len(found) - OF_A_KIND:,} more: " if found[OF_A_KIND:] else ""
-        lines += wrap(f"{rest}{_files_of(found)}", _INDENT, width)
+        if (rest := len(found) - OF_A_KIND) > 0:
+            lines.append(f"{_INDENT}... {rest:,} more:")
+        lines.append(f"{_INDENT}{_files_of(found)}")
     return lines
 
 

@@ -47,7 +47,10 @@ class Ownership:
     @property
     def known(self) -> bool:
         """Whether the releases tell who owns what."""
-        return not self.problems and (self._told is not None or self._has_database)
+        if self._told is None:
+            listed = any(self._of_changed) or bool(self._every)
+            return listed and not self.problems
+        return True
 
     def explained_by(self, path: bytes) -> str | None:
         """The changed package that this path is, or was, part of."""
@@ -83,10 +86,6 @@ class Ownership:
         if not told:
             return None
         return lambda path: next((o[path] for o in told if path in o), None)
-
-    @cached_property
-    def _has_database(self) -> bool:
-        return bool(self._new_files)
 
     @cached_property
     def _new_files(self) -> dict[bytes, str]:

@@ -42,23 +42,24 @@ class Judge:
 
     def unexplained(self, changes: Sequence[FileChange]) -> Unexplained:
         """What is left of these changes."""
-        if not self._ownership.known:
+        left = [change for change in changes if not self._is_explained(change)]
+        if left and not self._ownership.known:
             return Unexplained()
         changed: list[tuple[bytes, str]] = []
         unowned: list[FileChange] = []
-        for change in changes:
-            if change.path in self._explained or is_record(change.path):
-                continue
-            if self.rule(change.path) is not None or _is_directory(change):
-                continue
+        for change in left:
             owner = self._ownership.owner_of(change.path)
             if owner is None:
                 unowned.append(change)
             else:
                 changed.append((change.path, owner))
-        return Unexplained(
-            tuple(changed), tuple(_collapse(unowned)), self._ownership.known
-        )
+        return Unexplained(tuple(changed), tuple(_collapse(unowned)), known=True)
+
+    def _is_explained(self, change: FileChange) -> bool:
+        path = change.path
+        if path in self._explained or is_record(path) or _is_directory(change):
+            return True
+        return self.rule(path) is not None
 
     def rule(self, path: bytes) -> made.Rule | None:
         """The rule of `made` that explains a path, if one does."""

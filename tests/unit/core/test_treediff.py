@@ -97,9 +97,11 @@ def test_a_submodule_is_no_file():
     assert treediff.Browser("0" * 40, lambda _: content).leaf(b"module") is None
 
 
-@pytest.mark.parametrize("data", [b"x", b"100644 a\0short", b"100644 a/b\0" + b"1" * 20])
+@pytest.mark.parametrize(
+    "data", [b"x", b"100644 a\0short", b"100644 a/b\0" + b"1" * 20]
+)
 def test_a_damaged_tree_is_refused(data):
-    with pytest.raises(UntrustedError, match="tree 0{40} is damaged"):
+    with pytest.raises(UntrustedError, match=r"tree 0{40} is damaged"):
         list(treediff.differing(None, "0" * 40, lambda _: data))
 
 

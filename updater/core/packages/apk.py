@@ -99,6 +99,12 @@ def listed(data: bytes) -> dict[str, list[bytes]]:
     return found
 
 
+def is_rules(path: bytes) -> bool:
+    """Whether a list of protected paths is at this path."""
+    name = path.removeprefix(PROTECTED)
+    return name != path and name.endswith(b".list") and not name.startswith(b".")
+
+
 def parse_rules(data: bytes) -> list[Rule]:
     """A list below /etc/apk/protected_paths.d."""
     found = []
