@@ -280,7 +280,9 @@ def test_one_release_is_a_site_too(tmp_path):
     assert "There is one release" in place.page("compare/index.html")
 
 
-@pytest.mark.parametrize("url", ["os.example.org", "ftp://x/", "https://x/\n", "https://x/?a", ""])
+@pytest.mark.parametrize(
+    "url", ["os.example.org", "ftp://x/", "https://x/\n", "https://x/?a", ""]
+)
 def test_an_address_that_is_none_is_refused(place, url):
     with pytest.raises(UsageError, match="--url"):
         place.build(url=url)
@@ -349,8 +351,9 @@ def commit_file(repo, path, text):
     run("update-ref", "refs/heads/releases", commit)
 
 
-def test_the_command_says_what_it_did(place, capsys, tmp_path):
-    code = main(["site", place.repo, place.out, "--trust", str(place.signers)])
+def test_the_command_says_what_it_did(place, capsys, monkeypatch):
+    monkeypatch.chdir(place.path)
+    code = main(["site", "acme.git", place.out, "--trust", place.signers.name])
     told = capsys.readouterr()
     assert code == 0
     assert told.out == (

@@ -80,11 +80,12 @@ def read_role(file: str, name: str) -> Role:
     Raises:
         ConfigError: as `load_role`.
     """
-    return _role(name, file, [os.path.join(os.path.dirname(file), REVOKED)])
+    place = os.path.abspath(file)
+    return _role(name, place, [os.path.join(os.path.dirname(place), REVOKED)])
 
 
 def fingerprint(signature: bytes) -> str:
-    """`SHA256:...` of the key that made an armored signature, as ssh-keygen -l shows it.
+    """`SHA256:...` of the key that made an armored signature, as `ssh-keygen -l` does.
 
     It says who signed only once `verify` let the signature pass.
 
