@@ -13,6 +13,7 @@ SEARCHED_FROM = 20  # paths; fewer are seen at a glance
 OPEN_UP_TO = 12  # paths of a report whose directories stand open
 FEW = 4  # dangers of one kind that are told at length; more take a line each
 FIXES = 5  # of one source that are seen at once
+CONFIGS = 20  # files of /etc that are seen at once
 LISTED = 30_000  # paths of a page: 5 MB, which a browser still opens at once
 SCRIPTS = ("filter.js",)
 
@@ -41,6 +42,7 @@ def values(report: Report) -> dict[str, Any]:
         "emphasis": diff_view.emphasis,
         "few": FEW,
         "fixes": FIXES,
+        "most": CONFIGS,
         "unit_words": diff_view.unit_words,
     }
 
