@@ -13,7 +13,7 @@ from updater.core import commits, machine, names
 from updater.core.treediff import Browser
 from updater.errors import RefusedError, UsageError
 from updater.model import Download, Record, Release, State
-from updater.report import compare, patch
+from updater.report import compare, patch, redact
 from updater.report.diff import Report, Side
 from updater.report.snapshot import Blobs, Snapshot
 from updater.system.git.objects import Objects
@@ -50,6 +50,11 @@ class Compared(Struct, frozen=True):
     report: Report
     old: Snapshot | None
     new: Snapshot | None
+
+    def for_everybody(self) -> Report:
+        """The report without what only root may read."""
+        closed = redact.closed_directories((self.old, self.new))
+        return redact.redact(self.report, closed)
 
     def patch(self) -> Iterator[bytes]:
         """The content of what differs, as a patch.
@@ -98,7 +103,7 @@ def diff(room: Room, state: State, asked: Asked) -> Compared:
 
 def release_report(
     room: Room, state: State, release: Release, objects: Objects, received: int
-) -> Report:
+) -> Compared:
     """What changes from what runs to a release that is not laid out yet."""
     library = Library(room, state)
     side = Side("", release.version, release.commit, release.created)
@@ -109,7 +114,7 @@ def release_report(
     return _with_running(room, library, running, new, received)
 
 
-def kept_report(room: Room, state: State, target: Record) -> Report:
+def kept_report(room: Room, state: State, target: Record) -> Compared:
     """What changes from what runs to a release that is laid out already.
 
     Raises:
@@ -126,16 +131,15 @@ def _with_running(
     running: Record | None,
     new: Snapshot,
     received: int | None,
-) -> Report:
+) -> Compared:
     if running is None or running.commit not in library.objects:
-        return compare.compare(None, new, download=received)
+        return Compared(compare.compare(None, new, download=received), None, new)
     named = Named(_side("running", running), running)
-    return compare.compare(
-        library.snapshot(named),
-        new,
-        download=received,
-        is_local=_is_local(room, library, named),
+    old = library.snapshot(named)
+    report = compare.compare(
+        old, new, download=received, is_local=_is_local(room, library, named)
     )
+    return Compared(report, old, new)
 
 
 def _local(room: Room, state: State, asked: Asked, library: Library) -> Compared:

@@ -98,6 +98,8 @@ def _users(old: Accounts, new: Accounts) -> Iterator[AccountChange]:
                 None if before is None else _describe(before),
                 None if after is None else _describe(after),
             )
+            if after is not None and after.password in ("none", "set"):
+                yield AccountChange("user", name, "password", None, after.password)
             continue
         ids = [f"{user.uid}:{user.gid}" for user in (before, after)]
         pairs = {
@@ -119,8 +121,7 @@ def _password_now(before: User, after: User) -> str | None:
 
 
 def _describe(user: User) -> str:
-    told = f"uid {user.uid}, gid {user.gid}, {user.shell or '/bin/sh'}"
-    return f"{told}, no password" if user.password == "none" else told  # noqa: S105
+    return f"uid {user.uid}, gid {user.gid}, {user.shell or '/bin/sh'}"
 
 
 def _groups(old: Accounts, new: Accounts) -> Iterator[AccountChange]:

@@ -70,6 +70,8 @@ class Finder:
             kind, text = _account(change)
             if kind is not None:
                 path = b"etc/passwd" if change.kind == "user" else b"etc/group"
+                if change.change == "password":
+                    path = b"etc/shadow"
                 old, new = change.old, change.new
                 self._add(kind, path, None, old, new, text, patch=True)
 

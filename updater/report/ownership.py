@@ -4,7 +4,7 @@ The file lists of packages that changed explain nearly all of an update; the oth
 read only when a path is left that neither these lists nor a rule explains.
 """
 
-from collections.abc import Callable, Container, Iterator, Set
+from collections.abc import Container, Iterator, Set
 from functools import cached_property
 
 from updater.core import packages
@@ -47,45 +47,38 @@ class Ownership:
     @property
     def known(self) -> bool:
         """Whether the releases tell who owns what."""
-        if self._told is None:
-            listed = any(self._of_changed) or bool(self._every)
-            return listed and not self.problems
-        return True
+        if self._new.owners is not None:
+            return bool(self._new.owners)
+        listed = any(map(bool, self._of_changed)) or bool(self._every)
+        return listed and not self.problems
 
     def explained_by(self, path: bytes) -> str | None:
         """The changed package that this path is, or was, part of."""
-        if self._told is not None:
-            owner = self._told(path)
-            return owner if owner in self._changed else None
+        told = self._told(path)
+        if told is not None and told in self._changed:
+            return told
         before, after = self._of_changed
         return explained_by(path, before, after, self._changed)
 
     def of_changed(self, path: bytes) -> str | None:
         """The owner, as far as the lists of changed packages tell."""
-        if self._told is not None:
-            return self._told(path)
         before, after = self._of_changed
-        return after.owner_of(path) or before.owner_of(path)
+        return self._told(path) or after.owner_of(path) or before.owner_of(path)
 
     def owner_of(self, path: bytes) -> str | None:
         """The package that lists this path now, or did; every list is read for it."""
-        found = self.of_changed(path)
-        if found is not None or self._told is not None:
-            return found
-        return self._every.owner_of(path)
+        return self.of_changed(path) or self._every.owner_of(path)
 
     def is_conffile(self, path: bytes) -> bool:
         """Whether the package manager treats a path as configuration."""
         return any(owners.is_conffile(path) for owners in self._of_changed)
 
-    @cached_property
-    def _told(self) -> Callable[[bytes], str | None] | None:
-        """What a channel tells in `files`, when one of the sides is from there."""
-        sides = [side for side in (self._new, self._old) if side is not None]
-        told = [side.owners for side in sides if side.owners is not None]
-        if not told:
-            return None
-        return lambda path: next((o[path] for o in told if path in o), None)
+    def _told(self, path: bytes) -> str | None:
+        """The owner that a channel tells."""
+        for side in (self._new, self._old):
+            if side is not None and side.owners is not None and path in side.owners:
+                return side.owners[path]
+        return None
 
     @cached_property
     def _new_files(self) -> dict[bytes, str]:
@@ -94,8 +87,6 @@ class Ownership:
     @cached_property
     def _of_changed(self) -> tuple[Owners, Owners]:
         """By the lists that differ, and those of packages that changed."""
-        if self._told is not None:
-            return NOBODY, NOBODY
         old = {} if self._old is None else dict(_ownership_files(self._old))
         new = self._new_files
         before = {path for path, oid in old.items() if self._counts(path, oid, new)}
@@ -110,10 +101,12 @@ class Ownership:
 
     @cached_property
     def _every(self) -> Owners:
-        return self._read(self._new, self._new_files.keys())
+        if self._new.owners is None or self._old is None:
+            return self._read(self._new, self._new_files.keys())
+        return self._read(self._old, dict(_ownership_files(self._old)).keys())
 
     def _read(self, side: Snapshot | None, paths: Set[bytes]) -> Owners:
-        if side is None or not paths:
+        if side is None or side.owners is not None or not paths:
             return NOBODY
         try:
             return packages.find_owners(paths, side.read, side.link)

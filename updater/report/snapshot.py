@@ -3,12 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from updater.core import packages, treediff
+from updater.core import files as file_list
+from updater.core import packages, release_toml, treediff
 from updater.core.changes import Changes
+from updater.core.manifest import parse as parse_manifest
 from updater.core.text import show_path, size
 from updater.errors import RefusedError
 from updater.model import (
+    MANIFEST_PATH,
     PACKAGES_PATH,
+    RELEASE_TOML_PATH,
     GitMode,
     Metadata,
     ObjectId,
@@ -255,3 +259,63 @@ def take(
     """
     side = Side(name=name, version=version, commit=commit, created=created)
     return Snapshot(side, FlatTree(entries), metadata, Blobs(read, sizes))
+
+
+class _Told:
+    """The content of the few files that a channel tells, by path."""
+
+    def __init__(self, files: Mapping[bytes, bytes]) -> None:
+        self._files = files
+
+    def read(self, path: bytes, oid: ObjectId) -> bytes:
+        """A file; KeyError for every other one."""
+        if path not in self._files:
+            raise KeyError(oid)
+        return self._files[path]
+
+    def size(self, path: bytes, oid: ObjectId) -> int | None:  # noqa: ARG002
+        """Its bytes; None for every other one."""
+        return len(self._files[path]) if path in self._files else None
+
+
+def from_metadata(
+    name: str,
+    commit: ObjectId,
+    *,
+    files: bytes,
+    manifest: bytes,
+    release: bytes,
+    packages: bytes,
+    changes: Changes | None = None,
+) -> Snapshot:
+    """A release of which only the metadata is here (DESIGN 3.4): as the channel tells.
+
+    Args:
+        name: its role here, such as "offered".
+        commit: the release commit that the signed tag names.
+        files: the channel's `files`: mode, id, owner and path of everything.
+        manifest: the release's manifest.
+        release: its release.toml.
+        packages: its packages.json.
+        changes: changes.json of every entry of the channel after this machine's own,
+            united; None when the channel tells none.
+
+    Raises:
+        UntrustedError: F2, F3 or F4: one of them is not what its format says.
+    """
+    listed = file_list.parse(files)
+    own = release_toml.parse(release)
+    told = {
+        MANIFEST_PATH: manifest,
+        RELEASE_TOML_PATH: release,
+        PACKAGES_PATH: packages,
+    }
+    return Snapshot(
+        Side(name=name, version=own.version, commit=commit, created=own.created),
+        FlatTree(listed.entries),
+        parse_manifest(manifest),
+        _Told(told),
+        told="channel",
+        owners=listed.owners,
+        changes=changes,
+    )
