@@ -29,8 +29,12 @@ _osupdate() {
         status) own="--short --exit-code" ;;
         check) own="--exit-code" ;;
         diff)
-            own="--packages --files --format --exit-code running staged previous
-                available"
+            own="--packages --files --patch --changelogs --unexplained --local --format
+                --exit-code running staged previous offered available"
+            if [[ $current == /* ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+            fi
             ;;
         apply) own="--dry-run --download-only --no-arm --full --allow-downgrade" ;;
         revert) own="--reason --no-hold" ;;

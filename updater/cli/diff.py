@@ -37,6 +37,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
         "  osupdate diff --format html > report.html\n"
         "  osupdate diff --format md | xclip       for an issue or merge request",
     )
+    parser.intermixed = True
     parser.add_argument(
         "range", nargs="?", metavar="A[..B]", help="releases; or the first PATH"
     )

@@ -25,7 +25,7 @@ def build_id(data: bytes) -> str | None:
         return None
     try:
         return _search(data, order, *layout)
-    except struct.error:
+    except (struct.error, OverflowError):
         return None
 
 

@@ -52,7 +52,10 @@ def differing_metadata(
 
 
 def differing(
-    old: ObjectId | None, new: ObjectId | None, read: Read
+    old: ObjectId | None,
+    new: ObjectId | None,
+    read: Read,
+    read_old: Read | None = None,
 ) -> Iterator[Difference]:
     """The files and symlinks that two trees do not have alike, sorted by path.
 
@@ -60,16 +63,18 @@ def differing(
         old: a root tree; None is an empty one.
         new: another.
         read: gives the raw bytes of a tree object.
+        read_old: the same for the old side, where that is from elsewhere.
 
     Raises:
         UntrustedError: F2: damaged since.
     """
-    stack = [_pairs(old, new, b"", read)]
+    reads = read_old or read, read
+    stack = [_pairs(old, new, b"", reads)]
     while stack:
         for path, before, after in stack[-1]:
             trees = [_subtree(entry) for entry in (before, after)]
             if any(trees):
-                stack.append(_pairs(trees[0], trees[1], path + b"/", read))
+                stack.append(_pairs(trees[0], trees[1], path + b"/", reads))
                 break
             leaves = _leaf(before), _leaf(after)
             if any(leaves):
@@ -79,10 +84,11 @@ def differing(
 
 
 def _pairs(
-    old: ObjectId | None, new: ObjectId | None, prefix: bytes, read: Read
+    old: ObjectId | None, new: ObjectId | None, prefix: bytes, reads: tuple[Read, Read]
 ) -> Iterator[tuple[bytes, Raw | None, Raw | None]]:
     """The unequal entries of two directories, in git's order, which sorts paths."""
-    before, after = set(listing(old, prefix, read)), set(listing(new, prefix, read))
+    before = set(listing(old, prefix, reads[0]))
+    after = set(listing(new, prefix, reads[1]))
     gone = {_key(entry): entry for entry in before - after}
     come = {_key(entry): entry for entry in after - before}
     for key in sorted(gone.keys() | come.keys()):

@@ -11,6 +11,9 @@ _MEMORY = 64 << 20  # bytes that an xz stream may make its reader need
 
 
 class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
@@ -57,8 +60,11 @@ def unpack(data: bytes, limit: int) -> tuple[bytes, bool]:
     make = next((m for magic, m in _FORMATS.items() if data.startswith(magic)), None)
     if make is None:
         return data[:limit], len(data) <= limit
+    stream = make()
     try:
-        found = make().decompress(data, limit + 1)
+        found = stream.decompress(data, limit + 1)
     except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
         raise ValueError(f"it is damaged: {error}") from error
+    if len(found) <= limit and not stream.eof:
+        raise ValueError("it is damaged: it ends early")
     return found[:limit], len(found) <= limit

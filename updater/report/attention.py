@@ -171,7 +171,7 @@ def _account(change: AccountChange) -> tuple[Danger | None, str]:
             return Danger.USER, f"user {name} added: {change.new}"
         case "id":
             what = f"{change.kind} {name}"
-            return Danger.ID, f"{what} had id {change.old}, has {change.new}"
+            return Danger.ID, f"{what}: files keep the old number"
         case "password" if change.new in ("none", "set", "another one"):
             words = {"none": "needs no password", "set": "has a password now"}
             said = words.get(change.new, "has another password")

@@ -165,14 +165,15 @@ class _Comparison:
             ConfigChange(
                 path=change.path,
                 change=change.kind.value,
-                package=change.package,
-                conffile=self._ownership.is_conffile(change.path),
+                package=change.package or self._ownership.conffile_of(change.path),
+                conffile=self._ownership.conffile_of(change.path) is not None,
                 local=_local(change, is_local),
             )
             for change in self.files
             if change.path.startswith(b"etc/")
             and change.kind is not Kind.METADATA
             and not change.bookkeeping
+            and not _is_directory(change)
         )
         self._finder.configs(found)
         return found
@@ -270,6 +271,10 @@ def _change(path: bytes, old: Snapshot | None, new: Snapshot) -> FileChange | No
 
 def _is_filled(node: Node | None, path: bytes, snapshot: Snapshot) -> bool:
     return node is not None and node.type == "dir" and snapshot.is_filled(path)
+
+
+def _is_directory(change: FileChange) -> bool:
+    return all(node is None or node.type == "dir" for node in (change.old, change.new))
 
 
 def _local(change: FileChange, is_local: IsLocal) -> bool | None:

@@ -98,7 +98,8 @@ def _files_of(rest: Sequence[Attention]) -> str:
     place = os.path.commonpath(paths) if len(paths) > 1 else os.path.dirname(paths[0])
     words = [word for word in rest[0].more if not word.startswith("/")]
     plain = [word for word in words if not word.startswith("--") or word == "--local"]
-    return safe(shlex.join(("osupdate", *plain, "--files", os.fsdecode(place))), 300)
+    where = () if place == b"/" else (os.fsdecode(place),)
+    return safe(shlex.join(("osupdate", *plain, "--files", *where)), 300)
 
 
 def security(report: Report, width: int) -> list[str]:

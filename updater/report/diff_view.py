@@ -31,7 +31,7 @@ DANGERS = {
     Danger.UNIT: "unit enabled",
     Danger.SOCKET: "socket enabled",
     Danger.TIMER: "timer enabled",
-    Danger.USER: "user added",
+    Danger.USER: "user",
     Danger.ID: "number changed",
     Danger.CERTIFICATE: "CA certificate",
     Danger.KEY: "trusted key",

@@ -69,9 +69,13 @@ class Ownership:
         """The package that lists this path now, or did; every list is read for it."""
         return self.of_changed(path) or self._every.owner_of(path)
 
-    def is_conffile(self, path: bytes) -> bool:
-        """Whether the package manager treats a path as configuration."""
-        return any(owners.is_conffile(path) for owners in self._of_changed)
+    def conffile_of(self, path: bytes) -> str | None:
+        """The package of a path that the package manager treats as configuration."""
+        for owners in reversed(self._of_changed):
+            found = owners.conffile(path)
+            if found is not None:
+                return found.package
+        return None
 
     def _told(self, path: bytes) -> str | None:
         """The owner that a channel tells."""

@@ -70,6 +70,9 @@ class Overlay:
         self._children: dict[bytes, dict[bytes, bool]] = {}
         for path, leaf in sorted(changed.items()):
             self._enter(path, leaf is not None)
+        for path in sorted(changed, reverse=True):
+            if changed[path] is None:
+                self._leave(path.rpartition(b"/")[0])
 
     def _enter(self, path: bytes, here: bool) -> None:  # noqa: FBT001 - there or gone
         while path:
@@ -77,8 +80,16 @@ class Overlay:
             known = self._children.setdefault(parent, {})
             known[name] = here or known.get(name, False)
             if not here:
-                break  # that its directory is empty now shows when it is listed
+                break
             path = parent
+
+    def _leave(self, directory: bytes) -> None:
+        """A directory in which nothing is left is none, and perhaps its parent."""
+        while directory and not self.names(directory):
+            parent, _, name = directory.rpartition(b"/")
+            if self.changed.get(directory) is None:
+                self._children.setdefault(parent, {})[name] = False
+            directory = parent
 
     def leaf(self, path: bytes) -> Leaf | None:
         """The file or symlink at `path`."""
@@ -114,7 +125,7 @@ def differing(old: Tree | None, new: Tree) -> Iterator[Difference]:
     if old is None:
         return (Difference(path, None, leaf) for path, leaf in new.walk())
     if isinstance(old, Browser) and isinstance(new, Browser):
-        return treediff.differing(old.root, new.root, new.read)
+        return treediff.differing(old.root, new.root, new.read, old.read)
     if isinstance(new, Overlay) and new.base is old:
         return _differ(sorted(new.changed), old, new)
     before, after = dict(old.walk()), dict(new.walk())

@@ -174,7 +174,7 @@ def subject(der: bytes) -> str | None:
             start = at + len(wanted)
             length = der[start + 1] if start + 1 < len(der) else 0
             value = der[start + 2 : start + 2 + length]
-            if length < 0x80 and len(value) == length:
+            if 0 < length < 0x80 and len(value) == length:
                 names.append(value.decode("utf-8", "backslashreplace"))
             at = der.find(wanted, start)
         if names:

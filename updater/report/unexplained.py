@@ -114,11 +114,11 @@ def _resolve(path: bytes, target: bytes) -> bytes:
 
 def _collapse(changes: Sequence[FileChange]) -> Iterable[Unowned]:
     """By directory, as deep as leaves few of them; a lone path stands for itself."""
-    groups: dict[bytes, list[FileChange]] = {}
+    groups = {change.path: [change] for change in changes}
     for depth in _DEPTHS:
-        groups = _group(changes, depth)
         if len(groups) <= MAX_ROWS:
             break
+        groups = _group(changes, depth)
     for path, found in sorted(groups.items()):
         old = sum(change.new is None for change in found)
         new = sum(change.old is None for change in found)

@@ -257,18 +257,18 @@ def tells(snapshot: Snapshot, unit: bytes) -> tuple[str, ...]:
     path = unit_file(snapshot, unit)
     if pattern is None or path is None:
         return ()
-    values: dict[bytes, list[bytes]] = {}
+    values: list[tuple[bytes, bytes]] = []
     for part in (path, *_dropins(snapshot, unit)):
         for line in snapshot.read(part, MAX_UNIT).splitlines():
             match = pattern.fullmatch(line.strip())
             if match is None:
                 continue
             if match[2]:
-                values.setdefault(match[1], []).append(match[2])
+                values.append((match[1], match[2]))
             else:
                 values.clear()  # an empty assignment resets them all
     word = _address if pattern is _LISTENS else _time
-    return tuple(word(key, value) for key, found in values.items() for value in found)
+    return tuple(word(key, value) for key, value in values)
 
 
 def _dropins(snapshot: Snapshot, unit: bytes) -> list[bytes]:
