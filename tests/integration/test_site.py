@@ -292,9 +292,9 @@ def test_an_address_that_is_none_is_refused(place, url):
 
 
 def test_a_repository_without_releases_is_refused(tmp_path):
-    for repo in (tmp_path / "missing", tmp_path / "empty.git"):
-        if repo.suffix:
-            subprocess.run(["git", "init", "-q", "--bare", repo], check=True)
+    subprocess.run(["git", "init", "-q", tmp_path / "worktree"], check=True)
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "empty"], check=True)
+    for repo in (tmp_path / "missing", tmp_path / "empty", tmp_path / "worktree"):
         with pytest.raises(RefusedError):
             build.build(str(repo), str(tmp_path / "out"), NOW)
     assert not (tmp_path / "out").exists()
