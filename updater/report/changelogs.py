@@ -37,8 +37,8 @@ _EMPTY = re.compile(
     r"\(\s*(?:[,;/&]|and|fixes|fix|see|\s)*\s*\)|\((?:closes|lp)?:? *#[^)]*\)",
     re.IGNORECASE,
 )
-_LEAST_WORDS = 8  # characters that say something
-_EDGE = " \t,;:()-"
+_LEAST_WORDS = 4  # characters that say something
+_EDGE = " \t,;:-"
 
 
 def compare(
@@ -170,7 +170,7 @@ def _from_tree(change: SourceChange, new: Snapshot) -> tuple[list[Entry], str | 
         if log is None:
             found, told = _read(new, directory, _LOGS, change)
             log, problem = (found, told) if found else (None, told or problem)
-    return [*news.values(), *(log or ())], None if log else problem
+    return [*news.values(), *(log or ())], problem
 
 
 def _directory(new: Snapshot, package: bytes) -> bytes:
@@ -274,8 +274,18 @@ class _Item(Struct, frozen=True):
     text: str
 
 
-def _items(lines: Iterable[str]) -> Iterator[_Item]:
-    """The points of an entry; a line without a bullet goes on with the one above."""
+def _items(lines: Sequence[str]) -> Iterator[_Item]:
+    """The points of an entry; a line without a bullet goes on with the one above.
+
+    The first line has lost its blanks: it is as high as what has the same mark.
+    """
+    marks = [line.lstrip()[:1] for line in lines]
+    alike = [
+        len(match[1])
+        for line, mark in zip(lines[1:], marks[1:], strict=True)
+        if (match := _BULLET.match(line)) and mark == marks[0]
+    ]
+    least = min(alike, default=0)
     indent, words = 0, ""
     for line in lines:
         match = _BULLET.match(line)
@@ -284,7 +294,8 @@ def _items(lines: Iterable[str]) -> Iterator[_Item]:
                 yield _Item(indent, words)
             indent, words = 0, ""
         if match:
-            indent, words = len(match[1]), match[2]
+            indent = max(len(match[1]), least if line is lines[0] else 0)
+            words = match[2]
         elif line.strip():
             words = f"{words} {line.strip()}".strip()
     if words:
@@ -295,6 +306,7 @@ def _words(item: _Item, parents: Sequence[_Item]) -> str:
     """What a point says beside the ids; that above it, when it says nothing else."""
     for one in (item, *reversed(parents)):
         text = " ".join(_EMPTY.sub("", _CVE.sub("", one.text)).split()).strip(_EDGE)
+        text = text.removeprefix(")").removesuffix("(").strip(_EDGE)
         if len(text) >= _LEAST_WORDS:
             return text if len(text) <= MAX_FIX else text[: MAX_FIX - 3] + "..."
     return ""
