@@ -44,7 +44,7 @@ def snapshot(
     release = library.snapshot(Named(side, record))
     laid = look.lay_open(record.commit, library.everything)
     plan = look.full_plan(room, laid, record.created)
-    changes = look.survey_one(room, record).changes
+    changes = look.survey_one(room, record, save=False).changes
     root = os.open(room.layout.deployment(record.id), _DIRECTORY)
     content = Live(library, root)
     scene = _Scene(room, release, content)
