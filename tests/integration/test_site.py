@@ -15,10 +15,12 @@ import jsonschema
 import pytest
 from support import browser
 from support.factory import CREATED, make_key, make_rootfs, publish_release
+from support.remote import HttpServer
 from support.snapshots import dpkg, stanza
 
 from updater.cli import main
 from updater.errors import ConfigError, RefusedError, UsageError
+from updater.publish.copy import local_path
 from updater.site import build, links
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -290,9 +292,9 @@ def test_an_address_that_is_none_is_refused(place, url):
 
 
 def test_a_repository_without_releases_is_refused(tmp_path):
-    for repo in (tmp_path / "missing", tmp_path / "empty.git"):
-        if repo.suffix:
-            subprocess.run(["git", "init", "-q", "--bare", repo], check=True)
+    subprocess.run(["git", "init", "-q", tmp_path / "worktree"], check=True)
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "empty"], check=True)
+    for repo in (tmp_path / "missing", tmp_path / "empty", tmp_path / "worktree"):
         with pytest.raises(RefusedError):
             build.build(str(repo), str(tmp_path / "out"), NOW)
     assert not (tmp_path / "out").exists()
@@ -351,8 +353,9 @@ def commit_file(repo, path, text):
     run("update-ref", "refs/heads/releases", commit)
 
 
-def test_the_command_says_what_it_did(place, capsys, tmp_path):
-    code = main(["site", place.repo, place.out, "--trust", str(place.signers)])
+def test_the_command_says_what_it_did(place, capsys, monkeypatch):
+    monkeypatch.chdir(place.path)
+    code = main(["site", "acme.git", place.out, "--trust", place.signers.name])
     told = capsys.readouterr()
     assert code == 0
     assert told.out == (
@@ -368,7 +371,25 @@ def test_the_command_says_what_it_did(place, capsys, tmp_path):
     jsonschema.validate(json.loads(capsys.readouterr().out), schema)
 
 
-def test_a_url_is_the_copy_that_publish_keeps(place, capsys, monkeypatch, tmp_path):
+def test_a_url_is_the_copy_that_publish_keeps(place, tmp_path):
+    served = tmp_path / "served"
+    subprocess.run(["git", "init", "-q", "--bare", served / "acme.git"], check=True)
+    subprocess.run(
+        ["git", "-C", served / "acme.git", "config", "http.receivepack", "true"],
+        check=True,
+    )
+    cache = str(tmp_path / "cache")
+    with HttpServer(served) as server:
+        url = f"{server.base}/acme.git"
+        publish_release(url, place.path / "rootfs1", "9.1", place.key, cache=cache)
+    place.repo = local_path(cache, url)
+    assert place.build(trust=str(place.signers)).newest == "9.1"
+    assert "Signed by" in place.page("releases/9.1.html")
+
+
+def test_a_url_that_nothing_was_published_to_is_refused(
+    place, capsys, monkeypatch, tmp_path
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("updater.cli.publish._CACHE", str(tmp_path))
     code = main(["site", "https://os.example.org/acme.git", place.out])

@@ -30,7 +30,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
 
 def run(args: Namespace) -> int:
     """`osupdate site`."""
-    from updater.publish.target import local_path  # noqa: PLC0415 - loads libgit2
+    from updater.publish.copy import local_path  # noqa: PLC0415 - loads libgit2
     from updater.site import build  # noqa: PLC0415 - as above
 
     progress = _Progress(args)

@@ -18,7 +18,6 @@ from updater.system.git import publishing
 from updater.system.git.publishing import BRANCH, TAGS, Remote, Repository
 
 MANY_TAGS = 300  # protocol v0 sends every ref to every machine at every check
-_COPY = "copy.git"  # of a remote
 _NETWORK = ("https://", "http://", "ssh://", "git://")
 
 
@@ -48,7 +47,7 @@ class Target:
         self._remote: Remote | None = None
         self._made = self._existed = False
         if path.startswith(_NETWORK):
-            copy = publishing.open_or_create(os.path.join(cache, _COPY))
+            copy = publishing.open_or_create(os.path.join(cache, "copy.git"))
             self.repository = copy
             self._remote = Remote(repo, copy)
             self.name = self._remote.name
@@ -97,6 +96,7 @@ class Target:
         """
         if self._remote is not None:
             self._remote.push({tag_ref: tag, BRANCH: commit}, progress)
+            self.repository.set_ref(tag_ref, tag)
             self.repository.set_ref(BRANCH, commit)
             return
         if self.refs.get(tag_ref) != tag:
@@ -123,24 +123,6 @@ def cache_for(base: str, repo: str) -> str:
     """The directory below `base` that belongs to one target."""
     network = repo.startswith(_NETWORK)
     return os.path.join(base, _digest(repo if network else os.path.abspath(repo)))
-
-
-def local_path(base: str, repo: str) -> str:
-    """The repository on this machine: a directory itself, or the copy of a remote.
-
-    Raises:
-        RefusedError: nothing was published to that URL from here.
-    """
-    path = repo.removeprefix("file://")
-    if not path.startswith(_NETWORK):
-        return path
-    copy = os.path.join(cache_for(base, repo), _COPY)
-    if not os.path.isdir(copy):
-        raise RefusedError(
-            f"there is no copy of {publishing.redact(repo)} here",
-            hint="Clone it, and name the clone: git clone --bare URL DIR",
-        )
-    return copy
 
 
 def load_index(path: str, device: int) -> Index | None:

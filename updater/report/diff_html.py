@@ -11,6 +11,9 @@ from updater.report.diff_view import FileGroup
 
 SEARCHED_FROM = 20  # paths; fewer are seen at a glance
 OPEN_UP_TO = 12  # paths of a report whose directories stand open
+FEW = 4  # dangers of one kind that are told at length; more take a line each
+FIXES = 5  # of one source that are seen at once
+CONFIGS = 20  # files of /etc that are seen at once
 LISTED = 30_000  # paths of a page: 5 MB, which a browser still opens at once
 SCRIPTS = ("filter.js",)
 
@@ -37,6 +40,9 @@ def values(report: Report) -> dict[str, Any]:
         "grows": diff_view.grows,
         "day": day,
         "emphasis": diff_view.emphasis,
+        "few": FEW,
+        "fixes": FIXES,
+        "most": CONFIGS,
         "unit_words": diff_view.unit_words,
     }
 
@@ -50,6 +56,7 @@ def _view(report: Report) -> dict[str, Any]:
         "sides": _sides(report),
         "facts": _facts(report),
         "notes": diff_view.notes(report),
+        "dangers": diff_view.dangers(report),
         "nothing": diff_view.nothing(report),
         "problem": diff_view.problem(report),
         "packages": diff_view.packages(report),

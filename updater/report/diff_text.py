@@ -20,6 +20,7 @@ from updater.report.layout import (
     columns,
     flush,
     labelled,
+    pad,
     signed,
     wrap,
 )
@@ -241,11 +242,11 @@ def _group(mark: str, group: Group, column: int, width: int) -> list[str]:
     told = " -> ".join(version for version in (old, new) if version)
     right = _right(group)
     room = width - len(right) - 2 if right else width
-    line = f"  {mark} {name:<{column}}  {told}"
-    if len(line) <= room:
+    line = f"  {mark} {pad(name, column)}  {told}"
+    if columns(line) <= room:
         return [flush(line, right, width)]
     lines = [flush(f"  {mark} {clip(name, room - 4)}", right, width)]
-    if len(told) + 6 <= width:
+    if columns(told) + 6 <= width:
         return [*lines, f"      {told}"]
     lines += [f"      {clip(old, width - 6)}"] if old else []
     lines += [f"   -> {clip(new, width - 6)}"] if new else []
@@ -348,7 +349,7 @@ def _metadata(report: Report, width: int) -> list[str]:
     changed = [change for change in report.files if change.metadata]
     for change in changed[:METADATA_ROWS]:
         name, told = show_path(change.path), details(change)
-        if len(name) + len(told) + 4 <= width:
+        if columns(name) + columns(told) + 4 <= width:
             lines.append(f"  {name}  {told}")
         else:
             lines += [f"  {clip(name, width - 2)}", f"      {clip(told, width - 6)}"]

@@ -89,6 +89,14 @@ def danger(one: Attention) -> str:
     return word
 
 
+def dangers(report: Report) -> list[tuple[Danger, tuple[Attention, ...]]]:
+    """What wants attention by its kind, in the order that the report has."""
+    kinds: dict[Danger, list[Attention]] = {}
+    for one in report.attention:
+        kinds.setdefault(one.kind, []).append(one)
+    return [(kind, tuple(found)) for kind, found in kinds.items()]
+
+
 def more(one: Attention) -> str:
     """The command that shows more, to copy into a shell; empty when there is none."""
     return shlex.join(("osupdate", *one.more)) if one.more else ""

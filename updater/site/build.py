@@ -61,6 +61,11 @@ def build(
     role = signature.read_role(trust, "release") if trust else None
     if not os.path.isdir(repo):
         raise RefusedError(f"{repo} is not a directory; expected a bare repository")
+    if os.path.isdir(os.path.join(repo, ".git")):
+        raise RefusedError(
+            f"{repo} has a working tree; expected a bare repository",
+            hint=f"Name the one that machines fetch from, or: git clone --bare {repo}",
+        )
     repository = Repository(repo)
     found = releases.find(
         repository, role, now, lambda done: progress("read", done, None)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import msgspec
 from msgspec import Struct
 
-from updater.errors import BusyError, HostError, RefusedError
+from updater.errors import BusyError, HostError, OsupdateError, RefusedError
 from updater.system import fs
 
 MARKER = ".osupdate-site"
@@ -62,6 +62,7 @@ def write(
         BusyError: another run writes it.
         NoSpaceError, HostError: a page could not be written; the others are whole.
     """
+    progress(0, len(pages))
     fs.make_directories(os.path.abspath(directory))
     with _alone(directory):
         before = _read(directory)
@@ -72,15 +73,22 @@ def write(
             _save(directory, before | dict.fromkeys(stale, ""))
         for done, page in enumerate(pages, 1):
             if page.path in stale:
-                place = os.path.join(directory, page.path)
-                fs.make_directories(os.path.dirname(os.path.abspath(place)))
-                fs.write_durably(place, page.make())
+                _replace(os.path.join(directory, page.path), page)
             progress(done, len(pages))
         gone = before.keys() - {page.path for page in pages}
         _remove(directory, gone)
         if stale or gone:
             _save(directory, {page.path: page.digest for page in pages})
     return Written(len(stale), len(pages) - len(stale), len(gone))
+
+
+def _replace(place: str, page: Page) -> None:
+    try:
+        fs.make_directories(os.path.dirname(os.path.abspath(place)))
+        fs.write_durably(place, page.make())
+    except OsupdateError as error:
+        error.unchanged = "Every page is whole, old or new; the next run goes on."
+        raise
 
 
 def _is_current(page: Page, before: Mapping[str, str], directory: str) -> bool:

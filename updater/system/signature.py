@@ -39,8 +39,6 @@ KEY_TYPES = (
     "ssh-rsa",
 )
 
-_MAGIC = b"SSHSIG\0\0\0\1"  # PROTOCOL.sshsig: magic, version; then the public key
-_KEY_AT = len(_MAGIC)
 _DATE = re.compile(r'"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z"')
 _DATE_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
@@ -69,45 +67,6 @@ def load_role(root: str, name: str) -> Role:
         ConfigError: there is no key, or a line is not what it should be.
     """
     place = _place(root, name)
-    revoked = [os.path.join(root, at, REVOKED) for at in (SHIPPED, ACCEPTED, PINNED)]
-    pinned = place == os.path.join(root, PINNED, name)
-    return _role(name, place, revoked, pinned=pinned)
-
-
-def read_role(file: str, name: str) -> Role:
-    """The keys of a role from one file; `revoked` beside it counts, where it is.
-
-    Raises:
-        ConfigError: as `load_role`.
-    """
-    return _role(name, file, [os.path.join(os.path.dirname(file), REVOKED)])
-
-
-def fingerprint(signature: bytes) -> str:
-    """`SHA256:...` of the key that made an armored signature, as ssh-keygen -l shows it.
-
-    It says who signed only once `verify` let the signature pass.
-
-    Raises:
-        UntrustedError: R1: it is not an SSH signature.
-    """
-    try:
-        blob = base64.b64decode(b"".join(signature.split(b"\n")[1:-2]), validate=True)
-        (length,) = struct.unpack_from(">I", blob, _KEY_AT)
-        start = _KEY_AT + 4
-        key = blob[start : start + length]
-        whole = blob.startswith(_MAGIC) and len(key) == length
-    except (binascii.Error, struct.error):
-        whole, key = False, b""
-    if not whole:
-        raise UntrustedError("R1", "the signature is not one of ssh-keygen")
-    digest = base64.b64encode(hashlib.sha256(key).digest()).decode("ascii")
-    return f"SHA256:{digest.rstrip('=')}"
-
-
-def _role(
-    name: str, place: str, revocations: list[str], *, pinned: bool = False
-) -> Role:
     signers = [_signer(line, place, name) for line in _lines(place)]
     keys = [text.split(" ")[-1] for text in signers]
     for number, key in enumerate(keys):
@@ -119,9 +78,11 @@ def _role(
             hint=f'Add: {name} namespaces="{NAMESPACES[name]}" ssh-ed25519 AAAA...',
         )
     revoked: dict[str, None] = {}
-    for file in revocations:
+    for directory in (SHIPPED, ACCEPTED, PINNED):
+        file = os.path.join(root, directory, REVOKED)
         if os.path.lexists(file):
             revoked.update((_key(line[1], file, line), None) for line in _lines(file))
+    pinned = place == os.path.join(root, PINNED, name)
     return Role(name, place, pinned, tuple(signers), tuple(revoked))
 
 
@@ -296,3 +257,41 @@ def _write(directory: str, name: str, lines: tuple[str, ...]) -> str:
     with open(path, "x", encoding="ascii") as file:
         file.writelines(line + "\n" for line in lines)
     return path
+
+
+def read_role(file: str, name: str) -> Role:
+    """The keys of a role from one file; `revoked` beside it counts, where it is.
+
+    Raises:
+        ConfigError: as `load_role`.
+    """
+    place = os.path.abspath(file)
+    signers = tuple(_signer(line, place, name) for line in _lines(place))
+    if not signers:
+        raise ConfigError(f"no key is trusted for the role {name}: {place} has none")
+    beside = os.path.join(os.path.dirname(place), REVOKED)
+    lines = _lines(beside) if os.path.lexists(beside) else []
+    revoked = tuple(_key(line[1], beside, line) for line in lines)
+    return Role(name, place, pinned=False, signers=signers, revoked=revoked)
+
+
+def fingerprint(signature: bytes) -> str:
+    """`SHA256:...` of the key that made an armored signature, as `ssh-keygen -l` does.
+
+    It says who signed only once `verify` let the signature pass.
+
+    Raises:
+        UntrustedError: R1: it is not an SSH signature.
+    """
+    magic = b"SSHSIG\0\0\0\1"  # PROTOCOL.sshsig: magic, version; then the public key
+    try:
+        blob = base64.b64decode(b"".join(signature.split(b"\n")[1:-2]), validate=True)
+        (length,) = struct.unpack_from(">I", blob, len(magic))
+    except (binascii.Error, struct.error):
+        blob, length = b"", 0
+    start = len(magic) + 4
+    key = blob[start : start + length]
+    if not (blob.startswith(magic) and len(key) == length > 0):
+        raise UntrustedError("R1", "the signature is not one of ssh-keygen")
+    digest = base64.b64encode(hashlib.sha256(key).digest()).decode("ascii")
+    return f"SHA256:{digest.rstrip('=')}"

@@ -6,10 +6,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from msgspec import structs
 from support import reports
 
 from updater.report import diff_html, page
 from updater.report.diff_view import emphasis
+from updater.report.sections import Fix
 
 VOID = {"meta", "link", "input", "br"}
 ATTRIBUTES = {"aria-label", "aria-labelledby", "autocomplete", "charset", "class"}
@@ -161,3 +163,24 @@ def test_a_value_that_is_missing_is_a_mistake_not_a_blank(tmp_path):
 )
 def test_what_differs_of_a_version_begins_at_a_component(old, new, same, other):
     assert emphasis(old, new) == (same, other)
+
+
+def test_many_dangers_of_a_kind_take_a_line_each_and_all_are_there():
+    one = reports.full().attention[0]
+    many = tuple(
+        structs.replace(one, path=b"usr/bin/x%d" % number) for number in range(9)
+    )
+    html = diff_html.page_of(structs.replace(reports.full(), attention=many))
+    found = html.partition('<section id="attention"')[2].partition("</section>")[0]
+    assert found.count("<details>") == 1
+    assert f"<summary>{9 - diff_html.FEW} more</summary>" in found
+    assert [f"/usr/bin/x{number}<" in found for number in range(9)] == [True] * 9
+
+
+def test_many_fixes_of_one_source_are_folded_and_all_are_there():
+    one = reports.full().security[0]
+    fixes = tuple(Fix(f"CVE-2026-{number}", "a fix") for number in range(1000, 1100))
+    advisory = structs.replace(one, fixes=fixes)
+    html = diff_html.page_of(structs.replace(reports.full(), security=(advisory,)))
+    assert html.count("<li><b>CVE-2026-1") == 100
+    assert f"<summary>{100 - diff_html.FIXES} more</summary>" in html

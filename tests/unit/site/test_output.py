@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from updater.errors import BusyError, HostError, RefusedError
+from updater.errors import BusyError, HostError, NoSpaceError, RefusedError
 from updater.site import output
 from updater.site.output import MARKER, Page, Written
 
@@ -143,6 +143,19 @@ def test_a_run_that_is_cut_anywhere_is_finished_by_the_next(out):
             RELEASE: b"new",
             INDEX: b"new",
         }
+
+
+def test_a_disk_that_fails_halfway_is_not_said_to_have_changed_nothing(out):
+    output.write(out, [page(RELEASE, "old"), page(INDEX, "old")])
+
+    def full():
+        raise NoSpaceError("the disk is full")
+
+    with pytest.raises(NoSpaceError) as caught:
+        output.write(out, [page(RELEASE, "new"), Page(INDEX, "other", full)])
+    assert caught.value.unchanged.startswith("Every page is whole")
+    assert tree(out)[RELEASE] == b"new"
+    assert tree(out)[INDEX] == b"old"
 
 
 def test_a_page_is_not_trusted_to_be_there_after_a_cut(out):
