@@ -6,9 +6,11 @@ import shutil
 import subprocess
 
 import pytest
+from support import rpmdb
 from support.factory import Symlink, make_key, make_rootfs, publish_to
 
 from updater.core import changes
+from updater.core.changelogs import debian
 from updater.errors import HostError, RefusedError
 from updater.model import CHANGES_PATH
 
@@ -252,6 +254,19 @@ def test_a_downgrade_and_a_rebuild_miss_no_changelog(publish, told):
     assert changes.parse(told()).sources == {}
 
 
+def test_a_step_that_is_taken_again_is_told_again_although_its_changelog_is_gone(
+    publish, told
+):
+    docs = {f"{DOC}/foo/changelog.gz": packed(log("foo", "3", "2", "1"))}
+    publish("1", [("foo", "1")])
+    publish("2", [("foo", "3")], docs)
+    publish("3", [("foo", "2")])
+    outcome = publish("4", [("foo", "3")])
+    assert outcome.notices == ()
+    found = [(c.version, c.release) for c in changes.parse(told()).sources["foo"]]
+    assert found == [("3", 4), ("2", 2)]
+
+
 def test_a_list_of_the_release_before_that_is_damaged_begins_anew(
     publish, told, tmp_path, monkeypatch
 ):
@@ -353,3 +368,78 @@ def test_a_damaged_package_database_publishes_nothing(publish, tmp_path, told):
         publish("2", [("foo", "")])
     assert told() == before
     assert not os.path.exists(tmp_path / "repo.git" / "refs/tags/release/2")
+
+
+@pytest.fixture
+def publish_rpm(tmp_path, key):
+    """Publish a root filesystem with an rpm database: (package, version) -> entries."""
+
+    def run(version, **installed):
+        headers = [
+            rpmdb.package(
+                name,
+                number,
+                "1.fc40",
+                numbers=[(1003, 2), (1080, [time for time, _, _ in entries])],
+                lists=[
+                    (1081, [author for _, author, _ in entries]),
+                    (1082, [text for _, _, text in entries]),
+                ],
+            )
+            for name, (number, entries) in installed.items()
+        ]
+        place = tmp_path / "db"
+        place.unlink(missing_ok=True)
+        database = rpmdb.database(place, headers)
+        rootfs = make_rootfs(
+            tmp_path / "rootfs",
+            {"etc/version": version, "usr/lib/sysimage/rpm/rpmdb.sqlite": database},
+        )
+        return publish_to(tmp_path / "repo.git", rootfs, version, key)
+
+    return run
+
+
+ONE = (100, "A B <a@b.example> - 1.0-1", "- One.")
+TWO = (200, "A B <a@b.example> - 1.1-1", "- Two, CVE-2024-1234.")
+THREE = (300, "A B <a@b.example> - 1.2-1", "- Three.")
+
+
+def test_rpms_headers_tell_changes_without_documentation(publish_rpm, told):
+    publish_rpm("1", bash=("1.0", [ONE]), same=("1.0", [ONE]))
+    outcome = publish_rpm("2", bash=("1.2", [THREE, TWO, ONE]), same=("1.0", [ONE]))
+    assert outcome.notices == ()
+    assert versions(told()) == {"bash": ["1.2-1", "1.1-1"]}
+    assert changes.parse(told()).sources["bash"][1].security
+
+
+def test_entries_without_versions_are_those_that_the_release_before_did_not_have(
+    publish_rpm, told
+):
+    old, new = (100, "a@suse.de", "- Old."), (300, "a@suse.de", "- New.")
+    publish_rpm("1", zypper=("1.0", [old]))
+    publish_rpm("2", zypper=("1.2", [new, old]))
+    (change,) = changes.parse(told()).sources["zypper"]
+    assert (change.text, change.version) == (("- New.",), "2:1.2-1.fc40")
+
+
+def test_an_rpm_without_a_changelog_is_missed(publish_rpm, told):
+    publish_rpm("1", bash=("1.0", []))
+    outcome = publish_rpm("2", bash=("1.2", []))
+    assert changes.parse(told()).sources == {}
+    assert "for 1 of 1 changed source package: bash" in outcome.notices[0]
+
+
+def test_only_changelogs_of_sources_that_changed_are_read(publish, told, monkeypatch):
+    names = [f"p{number}" for number in range(50)]
+    docs = {f"{DOC}/{n}/changelog.gz": packed(log(n, "2", "1")) for n in names}
+    publish("1", [(name, "1") for name in names], docs)
+    read = []
+    parse = debian.parse
+    monkeypatch.setattr(
+        debian, "parse", lambda data, **kw: read.append(data) or parse(data, **kw)
+    )
+    publish("2", [(name, "2" if name == "p7" else "1") for name in names], docs)
+    assert versions(told()) == {"p7": ["2"]}
+    assert {data[:6] for data in read if data} == {b"p7 (2)"}
+    assert len(read) == 2  # its changelog, and the notices that it does not have
