@@ -106,7 +106,7 @@ class Offer(Struct, frozen=True):
 
     `version` is None while only the content can tell (unsigned mode without a tag).
     `tag` is the id of the annotated tag object `tag_name`; for a lightweight tag it
-    is None, and `ref` names what to fetch.
+    is None, and `ref` names what to fetch. `number` is None until its tag was read.
     """
 
     url: str
@@ -116,6 +116,7 @@ class Offer(Struct, frozen=True):
     tag: ObjectId | None = None
     tag_name: str | None = None
     version: str | None = None
+    number: int | None = None
 
 
 class Progress(Struct, frozen=True):
@@ -194,7 +195,11 @@ class Deployment(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True, omit_defaults=False):
-    """What state.json remembers of a deployment: ids and names, nothing believed."""
+    """What state.json remembers of a deployment: ids and names, nothing believed.
+
+    `owners`: whether it has owners, and with them setuid, setgid, capabilities and
+    devices; not when somebody without root privileges laid it out.
+    """
 
     id: DeploymentId
     commit: ObjectId
@@ -207,6 +212,7 @@ class Record(Struct, frozen=True, omit_defaults=False):
     headline: str
     signed: bool
     security_floor: int = 0
+    owners: bool = True
 
 
 class Package(Struct, frozen=True, omit_defaults=True):
@@ -342,6 +348,8 @@ class Status(Struct, frozen=True):
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
     `brief` is what the staged release changes, as far as that was kept.
+    `unprivileged`: what runs, or will be laid out where nothing does, has no owners.
+    `doubts` are the dotted keys of the configuration that cannot be read.
     """
 
     state: State
@@ -358,6 +366,18 @@ class Status(Struct, frozen=True):
     now: int
     available: Offer | None = None
     brief: Brief | None = None
+    doubts: tuple[str, ...] = ()
+
+
+class Obstacle(Struct, frozen=True):
+    """Why an offer will not be taken here, as far as one can tell before it is here.
+
+    `kind`: paused, held, pinned, older.
+    """
+
+    kind: str
+    text: str
+    hint: str | None
 
 
 class Checked(Struct, frozen=True):
@@ -366,6 +386,7 @@ class Checked(Struct, frozen=True):
     offer: Offer
     available: Offer | None
     why: str
+    obstacle: Obstacle | None = None
 
 
 class Preview(Struct, frozen=True):
