@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from updater.errors import RefusedError
-from updater.model import Brief, DeploymentId, ObjectId
+from updater.model import DeploymentId, ObjectId
 from updater.report.diff import Report
 from updater.system import fs
 from updater.system.layout import Layout
@@ -56,14 +56,14 @@ def read_report(layout: Layout, old: ObjectId, new: ObjectId) -> Report:
         ) from error
 
 
-def read_brief(layout: Layout, old: ObjectId, new: ObjectId) -> Brief | None:
-    """What an update changes, in a line; None when that was not kept."""
+def read_brief(layout: Layout, old: ObjectId, new: ObjectId) -> tuple[str, ...]:
+    """What an update changes, a line and warnings; empty when that was not kept."""
     path = _path(layout, old, new).removesuffix(".json") + ".brief"
     try:
         with open(path, "rb") as file:
-            return msgspec.json.decode(file.read(), type=Brief)
+            return msgspec.json.decode(file.read(), type=tuple[str, ...])
     except (OSError, msgspec.DecodeError):
-        return None
+        return ()
 
 
 def forget_reports(layout: Layout, commits: Iterable[ObjectId]) -> None:

@@ -6,7 +6,7 @@ from updater.agent import public
 from updater.agent.room import Room
 from updater.core import machine, policy, urls
 from updater.core.text import safe
-from updater.model import Brief, Checked, Offer, Record, State, Status
+from updater.model import Checked, Offer, Record, State, Status
 
 
 def status(room: Room) -> Status:
@@ -35,9 +35,11 @@ def status(room: Room) -> Status:
     )
 
 
-def _brief(room: Room, running: Record | None, target: Record | None) -> Brief | None:
+def _brief(
+    room: Room, running: Record | None, target: Record | None
+) -> tuple[str, ...]:
     if running is None or target is None or running.id == target.id:
-        return None
+        return ()
     return public.read_brief(room.layout, running.commit, target.commit)
 
 

@@ -45,8 +45,9 @@ def status(value: Status) -> Object:
         "target": release(value.target),
         "previous": release(value.previous),
         "kept": [release(record) for record in value.kept],
-        "changes": value.brief
-        and {"summary": value.brief.line, "attention": list(value.brief.warnings)},
+        "changes": {"summary": value.brief[0], "attention": list(value.brief[1:])}
+        if value.brief
+        else None,
         "available": offer(value.available),
         "obstacle": obstacle(not_taken(value)),
         "last_check": last

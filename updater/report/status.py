@@ -156,9 +156,10 @@ def _deployments(status: Status) -> list[str]:
         below = f"  {'':<{width}}           "
         if record.headline:
             lines.append(below + safe(record.headline, 200))
-        if status.brief is not None and record is status.target:
-            lines.append(below + safe(status.brief.line, 400))
-            lines += [f"{below}! {safe(w, 400)}" for w in status.brief.warnings]
+        if status.brief and record is status.target:
+            line, *warnings = status.brief
+            lines.append(below + safe(line, 400))
+            lines += [f"{below}! {safe(warning, 400)}" for warning in warnings]
     return lines
 
 
