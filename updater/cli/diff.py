@@ -11,6 +11,7 @@ from updater.errors import UsageError
 
 if TYPE_CHECKING:
     from updater.agent.between import Compared
+    from updater.report.diff import Report
 
 DIFFERENT = 1
 _VIEWS = {
@@ -74,35 +75,38 @@ def run(args: Namespace) -> int:
 
 
 def _show(found: "Compared", args: Namespace) -> None:
-    """Print one of the renderings of one report."""
-    from updater.report import (  # noqa: PLC0415 - as above; HTML loads Jinja2 itself
-        diff_html,
-        diff_json,
-        diff_lists,
-        diff_md,
-        diff_text,
-        paint,
-    )
-
+    """Print one of the renderings of one report; no other one is loaded."""
     console, report = args.console, found.report
     match "json" if console.json else args.format:
         case "json":
+            from updater.report import diff_json  # noqa: PLC0415
+
             console.object(diff_json.to_json(report))
         case "md":
+            from updater.report import diff_md  # noqa: PLC0415
+
             console.document(diff_md.markdown(report))
         case "html":
+            from updater.report import diff_html  # noqa: PLC0415
+
             console.document(diff_html.page_of(report))
         case _ if args.view == "patch":
             _patch(found.patch(), args)
         case _:
-            views = {
-                "packages": diff_text.packages,
-                "files": diff_text.files,
-                "changelogs": diff_lists.changelogs,
-                "unexplained": diff_lists.unexplained,
-            }
-            view = views.get(args.view, diff_text.summary)
-            console.page(view(report, console.width).split("\n"), paint.report)
+            _text(report, args)
+
+
+def _text(report: "Report", args: Namespace) -> None:
+    from updater.report import diff_lists, diff_text, paint  # noqa: PLC0415
+
+    views = {
+        "packages": diff_text.packages,
+        "files": diff_text.files,
+        "changelogs": diff_lists.changelogs,
+        "unexplained": diff_lists.unexplained,
+    }
+    view = views.get(args.view, diff_text.summary)
+    args.console.page(view(report, args.console.width).split("\n"), paint.report)
 
 
 def _patch(pieces: Iterable[bytes], args: Namespace) -> None:

@@ -11,6 +11,7 @@ from itertools import chain, islice
 
 from msgspec.structs import replace
 
+from updater.core.treediff import Difference
 from updater.model import ObjectId
 from updater.report import accounts, changelogs, compare_packages, trusted, units
 from updater.report.attention import Finder
@@ -245,21 +246,24 @@ class _Comparison:
 def _changes(
     old: Snapshot | None, new: Snapshot, wanted: Sequence[bytes]
 ) -> Iterator[FileChange]:
-    for path in differing(old, new):
-        if _below(path, wanted) and (change := _change(path, old, new)):
-            yield change
+    for found in differing(old, new):
+        if not wanted or _below(found.path, wanted):
+            change = _change(found, old, new)
+            if change is not None:
+                yield change
 
 
 def _below(path: bytes, wanted: Sequence[bytes]) -> bool:
-    return not wanted or any(
-        path == top or path.startswith(top + b"/") for top in wanted
-    )
+    return any(path == top or path.startswith(top + b"/") for top in wanted)
 
 
-def _change(path: bytes, old: Snapshot | None, new: Snapshot) -> FileChange | None:
+def _change(
+    found: Difference, old: Snapshot | None, new: Snapshot
+) -> FileChange | None:
     """None when both sides are alike, or when the files below tell it already."""
-    before = None if old is None else old.node(path)
-    after = new.node(path)
+    path = found.path
+    before = None if old is None else old.node_of(path, found.old)
+    after = new.node_of(path, found.new)
     if before == after:
         return None
     if before is None and _is_filled(after, path, new):

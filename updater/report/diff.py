@@ -94,7 +94,7 @@ class FileChange(Struct, frozen=True):
         old, new = self.old, self.new
         if old is None or new is None or old.type != new.type:
             return True
-        return (old.oid, old.dev) != (new.oid, new.dev)
+        return old.oid != new.oid or old.dev != new.dev
 
     @property
     def mode(self) -> bool:

@@ -8,6 +8,7 @@ from updater.core import packages, release_toml, treediff
 from updater.core.changes import Changes
 from updater.core.manifest import parse as parse_manifest
 from updater.core.text import show_path, size
+from updater.core.treediff import Difference, Leaf
 from updater.errors import RefusedError
 from updater.model import (
     MANIFEST_PATH,
@@ -71,8 +72,11 @@ class Snapshot:
 
     def node(self, path: bytes) -> Node | None:
         """What is at `path`; None when nothing is."""
+        return self.node_of(path, self.tree.leaf(path))
+
+    def node_of(self, path: bytes, leaf: Leaf | None) -> Node | None:
+        """The same, for whoever has looked into the tree."""
         meta = self.metadata.get(path, _DEFAULT)
-        leaf = self.tree.leaf(path)
         if leaf is None:
             return self._beside_git(path, meta)
         owner = meta
@@ -178,29 +182,31 @@ class Snapshot:
         )
 
 
-def differing(old: Snapshot | None, new: Snapshot) -> Iterator[bytes]:
+def differing(old: Snapshot | None, new: Snapshot) -> Iterator[Difference]:
     """The paths that may differ, sorted: git or the manifest says not the same."""
     if old is None:
         files, metadata = trees.differing(None, new.tree), set(new.metadata)
     else:
         files = trees.differing(old.tree, new.tree)
         metadata = treediff.differing_metadata(old.metadata, new.metadata)
-    return _merge((found.path for found in files), iter(sorted(metadata)))
+    before = None if old is None else old.tree
+    return _merge(files, iter(sorted(metadata)), before, new.tree)
 
 
-def _merge(one: Iterator[bytes], other: Iterator[bytes]) -> Iterator[bytes]:
+def _merge(
+    files: Iterator[Difference], others: Iterator[bytes], old: Tree | None, new: Tree
+) -> Iterator[Difference]:
     """Both, sorted as each is, and each path once."""
-    left, right = next(one, None), next(other, None)
+    left, right = next(files, None), next(others, None)
     while left is not None or right is not None:
-        if right is None or (left is not None and left <= right):
-            if left == right:
-                right = next(other, None)
-            assert left is not None
+        if left is not None and (right is None or left.path <= right):
+            if left.path == right:
+                right = next(others, None)
             yield left
-            left = next(one, None)
-        else:
-            yield right
-            right = next(other, None)
+            left = next(files, None)
+        elif right is not None:
+            yield Difference(right, old.leaf(right) if old else None, new.leaf(right))
+            right = next(others, None)
 
 
 def _database_files(tree: Tree) -> Iterator[bytes]:
