@@ -80,15 +80,16 @@ def diff(room: Room, state: State, asked: Asked) -> Compared:
     closed = not os.access(room.layout.repository, os.X_OK)
     library = Library(room, state)
     if asked.local:
+        if closed:
+            raise RefusedError(
+                "only root can compare this machine with its release",
+                hint="sudo osupdate diff --local",
+            )
         return _local(room, state, asked, library)
     old, new = _pair(room, state, asked, library, closed=closed)
     if closed and old is not None:
-        if asked.paths:
-            raise RefusedError(
-                "only root can compare single paths", hint="sudo osupdate diff PATH"
-            )
         report = public.read_report(room.layout, old.side.commit, new.side.commit)
-        return Compared(report, None, None)
+        return Compared(redact.narrow(report, asked.paths), None, None)
     after = library.snapshot(new)
     before = None if old is None else library.snapshot(old)
     report = compare.compare(

@@ -6,7 +6,7 @@ that shows more. The order is that of `Danger`; of one kind, by path.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from updater.core.text import plural
+from updater.core.text import plural, show_path
 from updater.report import privileges, trusted, units
 from updater.report.diff import FileChange
 from updater.report.sections import (
@@ -171,7 +171,7 @@ class Finder:
     ) -> None:
         view = "--patch" if patch else "--files"
         paths = dict.fromkeys([*beside, *([] if path is None else [path])])
-        where = ["/" + one.decode("utf-8", "surrogateescape") for one in paths]
+        where = [show_path(one) for one in paths]
         more = (*self._command, view, *where)
         self._found.append(Attention(kind, path, package, old, new, text, more))
 

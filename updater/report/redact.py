@@ -5,13 +5,14 @@ hash is enough to guess at a short secret. Names inside closed directories are n
 theirs than content. Numbers stay.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from updater.report.diff import HIDDEN, FileChange, Node, Report
+from updater.report.diff import HIDDEN, FileChange, Node, Packages, Report
 from updater.report.sections import Attention, Danger, UnitChange
 from updater.report.snapshot import Snapshot
+from updater.report.tally import Tally
 
 LISTED = 20_000  # paths; a report that everybody may read is no place for more
 _READ = 0o004
@@ -116,3 +117,40 @@ def _attention(one: Attention, secret: set[bytes]) -> Attention:
 def _unit(unit: UnitChange, secret: set[bytes]) -> UnitChange:
     names = {path.rpartition(b"/")[2] for path in secret}
     return replace(unit, listens=()) if unit.unit.encode() in names else unit
+
+
+def narrow(report: Report, paths: Sequence[bytes]) -> Report:
+    """A kept report, of these paths and below only; packages are left out then."""
+    wanted = tuple(path for path in paths if path)
+    if len(wanted) < len(paths) or not wanted:  # the root was one of them
+        return report
+    below = tuple(path + b"/" for path in wanted)
+
+    def is_asked(path: bytes | None) -> bool:
+        return path is not None and (path in wanted or path.startswith(below))
+
+    tally = Tally()
+    files = tuple(change for change in report.files if is_asked(change.path))
+    for change in files:
+        tally.add(change)
+    odd = report.unexplained
+    return replace(
+        report,
+        paths=wanted,
+        packages=Packages(),
+        kernel=None,
+        files=files,
+        counts=tally.counts(),
+        directories=tally.directories(),
+        attention=tuple(one for one in report.attention if is_asked(one.path)),
+        security=(),
+        changelogs=(),
+        configs=tuple(c for c in report.configs if is_asked(c.path)),
+        units=(),
+        accounts=(),
+        unexplained=replace(
+            odd,
+            changed=tuple(c for c in odd.changed if is_asked(c[0])),
+            unowned=tuple(one for one in odd.unowned if is_asked(one.path)),
+        ),
+    )

@@ -30,7 +30,8 @@ class Attention(Struct, frozen=True):
     """One thing that somebody should look at before consent.
 
     `old` and `new` are what it was and is, in words (`0755`, `4755`); None where it was
-    not, or is not. `more` is the one command that shows more, without `osupdate`.
+    not, or is not. `more` is the one command that shows more, without `osupdate`; odd
+    bytes of a path are escaped in it.
     """
 
     kind: Danger

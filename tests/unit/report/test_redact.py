@@ -54,6 +54,17 @@ def test_the_whole_report_has_what_the_public_one_must_not():
         assert word not in msgspec.json.encode(to_json(public)).decode()
 
 
+def test_names_that_are_not_text_are_kept_too():
+    path = b"usr/bin/\xff\x1b\xe4"
+    new = take({path: ("x", 0o755)}, {path: Metadata(mode=0o4755)})
+    public = redact.redact(compare(take({"a": ""}), new), ())
+    data = msgspec.json.encode(public)
+    assert msgspec.json.decode(data, type=Report) == public
+    [one] = public.attention
+    assert one.path == path
+    assert one.more == ("diff", "--files", "/usr/bin/\\xff\\x1b\\xe4")
+
+
 def test_everything_else_stays():
     report, public = both()
     kinds = {change.path: change.kind for change in public.files}
@@ -84,3 +95,14 @@ def test_a_report_for_everybody_is_no_longer_than_it_may_be(monkeypatch):
     _, public = both()
     assert len(public.files) == 2
     assert "1 more paths: sudo osupdate diff --files" in public.problems
+
+
+def test_a_kept_report_can_be_asked_about_paths():
+    _, public = both()
+    found = redact.narrow(public, [b"etc"])
+    assert [c.path for c in found.files] == [b"etc/note", b"etc/shadow"]
+    assert (found.counts.total, found.paths) == (2, (b"etc",))
+    assert redact.narrow(public, [b"usr/bin/x"]).counts.total == 1
+    assert redact.narrow(public, [b"usr/bi"]).files == ()
+    assert redact.narrow(public, [b"", b"etc"]) == public
+    assert redact.narrow(public, []) == public
