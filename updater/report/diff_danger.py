@@ -14,6 +14,7 @@ from updater.report.layout import clip, columns, cut, flush, labelled, pad, wrap
 from updater.report.sections import Advisory, Attention, Danger
 
 KIND = 17  # columns of a danger's name
+PACKAGE = 30  # columns of a package's name beside it
 FEW = 3  # dangers of one kind that are told at length
 OF_A_KIND = 6  # told in a line each; more are counted
 ADVISORIES, FIXES = 12, 3
@@ -62,7 +63,7 @@ def _danger(one: Attention, width: int) -> list[str]:
     text, more = _text(one), _command(one.more)
     if one.path is None:
         return [clip(f"{head}{text}: {more}", width)]
-    package = f"  ({safe(one.package, 60)})" if one.package else ""
+    package = _package(one)
     room = width - columns(head) - columns(package)
     lines = [head + clip(show_path(one.path), max(room, 8)) + package]
     if columns(_INDENT + text) + columns(more) + 2 <= width:
@@ -72,11 +73,15 @@ def _danger(one: Attention, width: int) -> list[str]:
 
 def _in_a_line(one: Attention, width: int) -> str:
     head = f"  ! {danger(one):<{KIND}} "
-    package = f"  ({safe(one.package, 60)})" if one.package else ""
+    package = _package(one)
     room = max(width - columns(head) - columns(package), 8)
     if one.kind in _BY_PATH and one.path is not None:
         return head + clip(show_path(one.path), room) + package
     return head + cut(_text(one), room) + package
+
+
+def _package(one: Attention) -> str:
+    return f"  ({clip(safe(one.package, 200), PACKAGE)})" if one.package else ""
 
 
 def _text(one: Attention) -> str:
