@@ -11,7 +11,7 @@ from itertools import chain
 
 from updater.agent import look
 from updater.agent.room import Room
-from updater.agent.sides import Library, Named, Stored
+from updater.agent.sides import Library, Named, Stored, open_directory
 from updater.core.text import plural
 from updater.core.tree import object_id
 from updater.core.treediff import Leaf
@@ -24,7 +24,6 @@ from updater.system import checkout, fs
 from updater.system.git.objects import read_file
 
 MAX_EXTRA = 20_000  # paths below directories that are no part of the release
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TYPES = {
     stat.S_IFDIR: "dir",
     stat.S_IFCHR: "char",
@@ -46,8 +45,8 @@ def snapshot(
     laid = look.lay_open(record.commit, library.everything)
     plan = look.full_plan(room, laid, record.created)
     changes = look.survey_one(room, record, save=False).changes
-    root = os.open(room.layout.deployment(record.id), _DIRECTORY)
-    content = Live(library, root)
+    content = Live(library, room.layout.deployment(record.id))
+    root = content.root
     scene = _Scene(room, release, content)
     beside = beside_files(root, plan), checkout.strays(root, known_paths(plan))
     for change in (*changes, *chain(*beside)):
@@ -65,9 +64,9 @@ def snapshot(
 class Live(Stored):
     """Content of files that are not as the release has them."""
 
-    def __init__(self, library: Library, root: int) -> None:
+    def __init__(self, library: Library, path: str) -> None:
         super().__init__(library)
-        self.root = root
+        self.root = open_directory(self, path)
         self.sizes: dict[bytes, int] = {}
 
     def read(self, path: bytes, oid: ObjectId) -> bytes:

@@ -5,6 +5,7 @@ was is looked for in objects.git, in downloads and in the other deployments.
 """
 
 import os
+import weakref
 from functools import cached_property
 
 from msgspec import Struct
@@ -28,6 +29,13 @@ from updater.system.git.keeper import Keeper
 from updater.system.git.objects import DeploymentBlobs, Objects, open_objects, read_file
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def open_directory(owner: object, path: str) -> int:
+    """A directory's descriptor, which is closed when nobody has its owner any more."""
+    fd = os.open(path, _DIRECTORY)
+    weakref.finalize(owner, os.close, fd)
+    return fd
 
 
 class Named(Struct, frozen=True):
@@ -58,7 +66,7 @@ class Library:
         for record in self._state.deployments:
             try:
                 rows = self._room.index_of(record).rows
-                root = os.open(self._room.layout.deployment(record.id), _DIRECTORY)
+                root = open_directory(self, self._room.layout.deployment(record.id))
             except (HostError, OSError):
                 continue
             sources.append(DeploymentBlobs(root, rows))
@@ -160,7 +168,7 @@ class Deployed(Stored):
     @cached_property
     def _root(self) -> int | None:
         try:
-            return os.open(self._room.layout.deployment(self._record.id), _DIRECTORY)
+            return open_directory(self, self._room.layout.deployment(self._record.id))
         except OSError:
             return None
 
