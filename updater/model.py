@@ -216,13 +216,10 @@ class Record(Struct, frozen=True, omit_defaults=False):
 
 
 class Package(Struct, frozen=True, omit_defaults=True):
-    """One row of packages.json.
+    """One row of packages.json; `size` is installed bytes, or None when not told.
 
-    Attributes:
-        size: installed bytes, or None when not told.
-        family: whose package it is, and so whose version order counts: dpkg, rpm,
-            pacman or apk; empty when not told.
-        source_version: of the source package, where it is not `version`.
+    `family` (dpkg, rpm, pacman, apk; empty: not told) has the order of versions.
+    `source_version` is told where it is not `version`.
     """
 
     name: str
@@ -326,10 +323,7 @@ class State(Struct, frozen=True):
 
 
 class LocalChange(Struct, frozen=True):
-    """A path of a deployment that is not as the release has it.
-
-    `kind`: modified, metadata, missing, extra.
-    """
+    """A path that is not as released. `kind`: modified, metadata, missing, extra."""
 
     path: bytes
     kind: str
@@ -340,6 +334,7 @@ class Status(Struct, frozen=True):
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
+    `brief` is what the staged release changes: a line, then what is dangerous.
     `unprivileged`: what runs, or will be laid out where nothing does, has no owners.
     `doubts` are the dotted keys of the configuration that cannot be read.
     """
@@ -357,14 +352,12 @@ class Status(Struct, frozen=True):
     enter_command: str | None
     now: int
     available: Offer | None = None
+    brief: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
 
 class Obstacle(Struct, frozen=True):
-    """Why an offer will not be taken here, as far as one can tell before it is here.
-
-    `kind`: paused, held, pinned, older.
-    """
+    """Why an offer will not be taken here. `kind`: paused, held, pinned, older."""
 
     kind: str
     text: str
@@ -381,7 +374,7 @@ class Checked(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """What a person sees before consent; `report` is the rendered summary."""
+    """What a person sees before consent; `summary` is the `report` in one line."""
 
     running: Record | None
     version: str
@@ -394,6 +387,7 @@ class Preview(Struct, frozen=True):
     local_changes: tuple[LocalChange, ...]
     notices: tuple[str, ...]
     report: str
+    summary: str = ""
 
 
 class Applied(Struct, frozen=True):

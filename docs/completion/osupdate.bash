@@ -3,17 +3,17 @@
 _osupdate() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verbs="status check diff apply revert history verify hold unhold pin gc
-        config doctor publish help"
+        config doctor publish site help"
     local global="--root --config --json --color --no-pager --utc --offline --yes
         --quiet --verbose --help"
     local word verb="" own=""
 
     case $previous in
         --root) mapfile -t COMPREPLY < <(compgen -d -- "$current") && return ;;
-        --config | --notes | --key)
+        --config | --notes | --key | --trust)
             mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
         --color) own="auto always never" global="" ;;
-        --format) own="text json" global="" ;;
+        --format) own="text md html json" global="" ;;
         help) own="exit-codes $verbs" global="" ;;
     esac
     if [[ $own ]]; then
@@ -29,8 +29,12 @@ _osupdate() {
         status) own="--short --exit-code" ;;
         check) own="--exit-code" ;;
         diff)
-            own="--packages --files --format --exit-code running staged previous
-                available"
+            own="--packages --files --patch --changelogs --unexplained --local --format
+                --exit-code running staged previous offered available"
+            if [[ $current == /* ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+            fi
             ;;
         apply) own="--dry-run --download-only --no-arm --full --allow-downgrade" ;;
         revert) own="--reason --no-hold" ;;
@@ -46,6 +50,13 @@ _osupdate() {
                 --allow-id-change --changelogs --security-floor --unsigned"
             if [[ $current != -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+            fi
+            ;;
+        site)
+            own="--url --trust"
+            if [[ $current != -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -d -- "$current")
                 return
             fi
             ;;

@@ -23,7 +23,7 @@ from updater.model import (
 from updater.settings import Settings
 
 if TYPE_CHECKING:
-    from updater.report.diff import Report
+    from updater.agent.between import Compared
 
 
 class Agent:
@@ -139,13 +139,18 @@ class Agent:
         return doctor.look(self._room)
 
     def diff(
-        self, left: str | None, right: str | None, paths: Sequence[bytes]
-    ) -> "Report":
-        """What changes between two releases that are here."""
-        from updater.agent import look  # noqa: PLC0415
+        self,
+        left: str | None,
+        right: str | None,
+        paths: Sequence[bytes],
+        *,
+        local: bool = False,
+    ) -> "Compared":
+        """What changes between two releases that are here, or what changed here."""
+        from updater.agent import between  # noqa: PLC0415
 
-        state = self._room.load()
-        return look.diff(self._room, state, left, right, paths)
+        asked = between.Asked(left, right, paths, local)
+        return between.diff(self._room, self._room.load(), asked)
 
 
 __all__ = ["Agent", "Watcher"]

@@ -2,6 +2,7 @@
 
 import os
 
+from updater.agent import public
 from updater.agent.room import Room
 from updater.core import machine, policy, urls
 from updater.core.text import safe
@@ -29,8 +30,17 @@ def status(room: Room) -> Status:
         enter_command=enter_command(room) if running else None,
         now=room.now(),
         available=available(state, running),
+        brief=_brief(room, running, target),
         doubts=tuple(room.doubts),
     )
+
+
+def _brief(
+    room: Room, running: Record | None, target: Record | None
+) -> tuple[str, ...]:
+    if running is None or target is None or running.id == target.id:
+        return ()
+    return public.read_brief(room.layout, running.commit, target.commit)
 
 
 def _channel(room: Room, state: State) -> str:

@@ -67,6 +67,14 @@ def from_bytes(data: bytes) -> Index:
     Raises:
         HostError: damaged; the caller hashes everything again.
     """
+    body = _open(data)
+    try:
+        return _parse(body)
+    except (struct.error, ValueError) as error:
+        raise HostError(f"the stat index is of another layout: {error}") from error
+
+
+def _open(data: bytes) -> bytes:
     start = len(_MAGIC) + 4
     try:
         body = zlib.decompress(data[start:])
@@ -75,10 +83,7 @@ def from_bytes(data: bytes) -> Index:
     seal = _MAGIC + struct.pack("<I", zlib.crc32(body))
     if data[:start] != seal:
         raise HostError("the stat index is damaged: its checksum is wrong")
-    try:
-        return _parse(body)
-    except (struct.error, ValueError) as error:
-        raise HostError(f"the stat index is of another layout: {error}") from error
+    return body
 
 
 def _parse(body: bytes) -> Index:
@@ -93,6 +98,33 @@ def _parse(body: bytes) -> Index:
     stats = map(Stat._make, _STAT.iter_unpack(body[at : at + _STAT.size * count]))
     rows = map(Row._make, zip(oids, digests, stats, strict=True))
     return Index(device, dict(zip(paths, rows, strict=True)))
+
+
+class Columns:
+    """An index of which a few paths are asked: no row is made for the others."""
+
+    def __init__(self, data: bytes) -> None:
+        body = _open(data)
+        _, count, length = _HEAD.unpack_from(body)
+        start = _HEAD.size
+        paths = body[start : start + length].split(b"\0") if count else []
+        self._places = {path: place for place, path in enumerate(paths)}
+        self._body = body
+        self._oids = start + length
+        self._stats = self._oids + 52 * count  # a SHA-1 and a SHA-256 each
+        if len(body) < self._stats + _STAT.size * count or len(paths) != count:
+            raise HostError("the stat index is of another layout: it is too short")
+
+    def size(self, path: bytes, oid: bytes) -> int | None:
+        """Bytes of the blob with this raw id at `path`; None when it is not there."""
+        place = self._places.get(path)
+        if place is None:
+            return None
+        at = self._oids + 20 * place
+        if self._body[at : at + 20] != oid:
+            return None
+        found = Stat(*_STAT.unpack_from(self._body, self._stats + _STAT.size * place))
+        return found.size if found.inode else None  # no inode: it was not right
 
 
 def blobs(indexes: Sequence[Mapping[bytes, Row]]) -> dict[bytes, tuple[int, bytes]]:

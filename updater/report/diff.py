@@ -8,6 +8,15 @@ from enum import StrEnum
 from msgspec import Struct
 
 from updater.model import ObjectId, Package
+from updater.report.sections import (
+    AccountChange,
+    Advisory,
+    Attention,
+    Changelog,
+    ConfigChange,
+    Unexplained,
+    UnitChange,
+)
 
 
 class Side(Struct, frozen=True):
@@ -19,7 +28,12 @@ class Side(Struct, frozen=True):
     created: int
 
 
-class Node(Struct, frozen=True):
+HIDDEN = (ObjectId("0" * 40), ObjectId("f" * 40))
+"""Stand for the ids of what is not everybody's, before and after: an id is a hash, and
+would let anybody guess at a short secret."""
+
+
+class Node(Struct, frozen=True, gc=False):
     """One path of one release, the manifest's word included.
 
     `type`: file, symlink, dir, char, block, fifo. `size` is bytes, or None when it is
@@ -59,6 +73,7 @@ class FileChange(Struct, frozen=True):
     old: Node | None
     new: Node | None
     bookkeeping: bool
+    package: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -79,7 +94,7 @@ class FileChange(Struct, frozen=True):
         old, new = self.old, self.new
         if old is None or new is None or old.type != new.type:
             return True
-        return (old.oid, old.dev) != (new.oid, new.dev)
+        return old.oid != new.oid or old.dev != new.dev
 
     @property
     def mode(self) -> bool:
@@ -151,12 +166,22 @@ class Group(Struct, frozen=True):
 
 
 class Packages(Struct, frozen=True):
-    """How the package databases differ; `problem` says why that is not known."""
+    """How the package databases differ; `problem` says why that is not known.
+
+    `changed` are upgrades, and what cannot be ordered; `downgraded` have a version that
+    the package system orders before the old one.
+    """
 
     changed: tuple[Group, ...] = ()
+    downgraded: tuple[Group, ...] = ()
     added: tuple[Group, ...] = ()
     removed: tuple[Group, ...] = ()
     problem: str | None = None
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All of them."""
+        return (*self.changed, *self.downgraded, *self.added, *self.removed)
 
 
 class Kernel(Struct, frozen=True):
@@ -197,7 +222,10 @@ class Report(Struct, frozen=True):
     """Everything that differs. `old` None: nothing was here before.
 
     `paths` are what was asked about; empty is everything, and only then packages are
-    compared. `download` and `grows` are bytes, None while not known.
+    compared. `download` and `grows` are bytes, None while not known. `told` is who says
+    so: "release", or "channel" before the content is here. `unknown` names what is
+    known only after the download, in words. `problems` are sentences about what could
+    not be read; the rest of the report stands.
     """
 
     old: Side | None
@@ -210,20 +238,18 @@ class Report(Struct, frozen=True):
     directories: tuple[Directory, ...]
     download: int | None
     grows: int | None
-
-    @property
-    def config(self) -> tuple[FileChange, ...]:
-        """What differs below /etc in content, without bookkeeping."""
-        return tuple(
-            change
-            for change in self.files
-            if change.path.startswith(b"etc/")
-            and change.kind is not Kind.METADATA
-            and not change.bookkeeping
-        )
+    attention: tuple[Attention, ...] = ()
+    security: tuple[Advisory, ...] = ()
+    changelogs: tuple[Changelog, ...] = ()
+    configs: tuple[ConfigChange, ...] = ()
+    units: tuple[UnitChange, ...] = ()
+    accounts: tuple[AccountChange, ...] = ()
+    unexplained: Unexplained = Unexplained()
+    told: str = "release"
+    unknown: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def is_empty(report: Report) -> bool:
     """Whether nothing differs."""
-    packages = report.packages
-    return not (report.files or packages.changed or packages.added or packages.removed)
+    return not (report.files or report.packages.groups)

@@ -45,6 +45,9 @@ def status(value: Status) -> Object:
         "target": release(value.target),
         "previous": release(value.previous),
         "kept": [release(record) for record in value.kept],
+        "changes": {"summary": value.brief[0], "attention": list(value.brief[1:])}
+        if value.brief
+        else None,
         "available": offer(value.available),
         "obstacle": obstacle(not_taken(value)),
         "last_check": last
@@ -181,6 +184,7 @@ def preview(value: Preview) -> Object:
         "version": value.version,
         "commit": value.commit,
         "headline": value.headline,
+        "summary": value.summary,
         "received": value.received,
         "written_files": value.written_files,
         "written_bytes": value.written_bytes,

@@ -50,6 +50,8 @@ def preview(shown: Preview) -> list[str]:
     lines += [""] if shown.report else []
     if shown.headline:
         lines.append(f"RELEASE    {safe(shown.headline, 200)}")
+    if shown.summary:
+        lines.append(f"CHANGES    {safe(shown.summary, 400)}")
     lines.append(
         f"DISK       +{size(shown.written_bytes)} now: "
         f"{plural(shown.written_files, 'file')} written, {shown.kept_files:,} shared "

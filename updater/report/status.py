@@ -153,8 +153,13 @@ def _deployments(status: Status) -> list[str]:
             f"{mark} {safe(record.version, 80):<{width}}  {record.commit[:7]}  "
             f"{role}, {when}, {trust}"
         )
+        below = f"  {'':<{width}}           "
         if record.headline:
-            lines.append(f"  {'':<{width}}           {safe(record.headline, 200)}")
+            lines.append(below + safe(record.headline, 200))
+        if status.brief and record is status.target:
+            line, *warnings = status.brief
+            lines.append(below + safe(line, 400))
+            lines += [f"{below}! {safe(warning, 400)}" for warning in warnings]
     return lines
 
 

@@ -66,17 +66,21 @@ def inspect(
         )
         rows, changes = _sort_out(writes, b"".join(answers))
         _add_aliases(root, plan, rows, changes)
-        expected = (
-            *(write.path for write in writes),
-            *(alias for alias, _ in plan.aliases),
-            *(special.path for special in plan.specials),
-            *(directory for directory, _ in plan.directories),
-        )
-        changes += _beside_files(root, plan)
-        changes += checkout.strays(root, expected)
+        changes += beside_files(root, plan)
+        changes += checkout.strays(root, known_paths(plan))
     finally:
         os.close(root)
     return rows, tuple(sorted(changes, key=lambda change: change.path))
+
+
+def known_paths(plan: Plan) -> tuple[bytes, ...]:
+    """Every path of a full plan: what else lies in a deployment is extra."""
+    return (
+        *(write.path for write in plan.writes),
+        *(alias for alias, _ in plan.aliases),
+        *(special.path for special in plan.specials),
+        *(directory for directory, _ in plan.directories),
+    )
 
 
 def _may_have(sizes: Mapping[ObjectId, int], most: int) -> Callable[[Write, int], bool]:
@@ -177,7 +181,13 @@ def remembered(plan: Plan, rows: Mapping[bytes, Row]) -> dict[bytes, Row]:
     return known
 
 
-def _beside_files(root: int, plan: Plan) -> list[LocalChange]:
+def beside_files(root: int, plan: Plan) -> list[LocalChange]:
+    """What is wrong with directories, devices and pipes of a deployment.
+
+    Args:
+        root: descriptor of its directory.
+        plan: a full one of its release.
+    """
     changes = []
     for directory, look in plan.directories:
         changes += _look_beside_files(root, directory, look, None)

@@ -369,3 +369,33 @@ def _key(words: list[str], file: str, line: tuple[int, list[str]]) -> str:
     if not blob.startswith(start) or base64.b64encode(blob).decode("ascii") != text:
         raise ConfigError(f"{where}: the key is not the base64 of an {kind} key")
     return f"{kind} {text}"
+
+
+def read_role(file: str, name: str) -> Role:
+    """The keys of a role from one file; `revoked` beside it counts, where it is.
+
+    Raises:
+        ConfigError: as `load_role`.
+    """
+    place = os.path.abspath(file)
+    signers = tuple(_signer(line, place, name) for line in _lines(place))
+    if not signers:
+        raise ConfigError(f"no key is trusted for the role {name}: {place} has none")
+    beside = os.path.join(os.path.dirname(place), REVOKED)
+    lines = _lines(beside) if os.path.lexists(beside) else []
+    revoked = tuple(_revoked(line, beside) for line in lines)
+    return Role(name, place, pinned=False, signers=signers, revoked=revoked)
+
+
+def fingerprint(signature: bytes) -> str:
+    """`SHA256:...` of the key that made an armored signature, as `ssh-keygen -l` does.
+
+    It says who signed only once `verify` let the signature pass.
+
+    Raises:
+        UntrustedError: R1: it is not an SSH signature.
+    """
+    key = _signer_of(signature)
+    if key is None:
+        raise UntrustedError("R1", "the signature is not one of ssh-keygen")
+    return _fingerprint(key)
