@@ -24,6 +24,7 @@ from updater.settings import Settings
 
 if TYPE_CHECKING:
     from updater.report.diff import Report
+    from updater.report.log import Log
 
 
 class Agent:
@@ -134,6 +135,22 @@ class Agent:
 
         state = self._room.load()
         return look.diff(self._room, state, left, right, paths)
+
+    def log(
+        self,
+        left: str | None,
+        right: str | None,
+        paths: Sequence[bytes],
+        *,
+        repo: str | None = None,
+    ) -> "Log":
+        """The releases that are known here, or that a repository has."""
+        from updater.agent import knowledge, tell  # noqa: PLC0415
+
+        if repo is not None:
+            return tell.log(knowledge.Repository(repo), None, left, right, paths)
+        state = self._room.load()
+        return tell.log(knowledge.Here(self._room, state), state, left, right, paths)
 
 
 __all__ = ["Agent", "Watcher"]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from updater import __version__
-from updater.cli import apply, diff, host, look, policy, publish, topics
+from updater.cli import apply, diff, host, look, policy, publish, releases, topics
 from updater.errors import UsageError
 
-VERBS = (look, diff, apply, policy, host, publish, topics)
+VERBS = (look, diff, releases, apply, policy, host, publish, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 
 DEFAULTS = {

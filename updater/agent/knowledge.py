@@ -1,0 +1,120 @@
+"""The releases that a question is asked about: those known here, or of a repository.
+
+Both answer alike, so that `log`, `when` and `notes` need not know which it is.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from updater.agent import recall
+from updater.agent.room import Room
+from updater.core import chronicle, history
+from updater.core.chronicle import Known
+from updater.errors import HostError, UntrustedError
+from updater.model import ObjectId, Package, State
+
+BRANCH = "refs/heads/releases"
+_TAGS = "refs/tags/release/"
+
+
+class Knowledge(Protocol):
+    """What is known of releases, newest first."""
+
+    @property
+    def name(self) -> str:
+        """Of the channel or branch that they come from."""
+
+    @property
+    def releases(self) -> tuple[Known, ...]:
+        """All of them, newest first."""
+
+    @property
+    def roles(self) -> dict[str, ObjectId]:
+        """running, staged, previous, available -> commit."""
+
+    def notes(self, release: Known) -> str | None:
+        """notes.md; None when it is not known."""
+
+    def packages(self, release: Known) -> tuple[Package, ...] | None:
+        """The packages; None when they are not known."""
+
+    def touched(self, release: Known, paths: Sequence[bytes]) -> bool | None:
+        """Whether it changed one of the paths, or below; None when not known."""
+
+
+class Here:
+    """What this machine knows. It needs no privileges, and no libgit2."""
+
+    def __init__(self, room: Room, state: State) -> None:
+        self._seen = recall.store(room)
+        self.name = room.settings.remote.channel
+        self.releases = recall.releases(room, state)
+        self.roles = recall.roles(room, state)
+
+    def notes(self, release: Known) -> str | None:
+        """notes.md; None when it is not known."""
+        return self._seen.notes(release.commit)
+
+    def packages(self, release: Known) -> tuple[Package, ...] | None:
+        """The packages; None when they are not known."""
+        return self._seen.packages(release.commit)
+
+    def touched(self, release: Known, paths: Sequence[bytes]) -> bool | None:
+        """Whether it changed one of the paths, or below; None when not known."""
+        told = self._seen.paths(release.commit)
+        if told is None:
+            return None
+        return any(b"\0" + p + b"\0" in told or b"\0" + p + b"/" in told for p in paths)
+
+
+class Repository:
+    """A whole repository of releases: the publisher's, or any clone with history."""
+
+    roles: dict[str, ObjectId]
+
+    def __init__(self, path: str) -> None:
+        from updater.system.git.reading import Reading  # noqa: PLC0415 - loads libgit2
+
+        git = Reading(path)
+        self.name = BRANCH.removeprefix("refs/heads/")
+        self.roles = {}
+        self._read = git.objects.read
+        tip = git.refs.get(BRANCH)
+        if tip is None:
+            raise HostError(f"{path} has no branch {self.name}: nothing was published")
+        tags = {}
+        for name, oid in git.refs.items():
+            if name.startswith(_TAGS):
+                tags[name.removeprefix(_TAGS)] = oid
+        self._trees: dict[ObjectId, ObjectId] = {}
+        found = []
+        for commit in (tip, *history.ancestors(tip, self._read)):
+            told = history.tell(commit, self._read)
+            known = told.known
+            tag = tags.get(known.version)
+            if tag is not None:
+                known = history.with_tag(known, tag, self._read)
+            self._trees[commit] = told.tree
+            found.append(known)
+        self.releases = chronicle.newest_first(found)
+
+    def notes(self, release: Known) -> str | None:
+        """notes.md; None when it has none."""
+        return history.tell(release.commit, self._read).notes
+
+    def packages(self, release: Known) -> tuple[Package, ...] | None:
+        """The packages; None when it does not tell."""
+        return history.packages_of(self._trees[release.commit], self._read)
+
+    def touched(self, release: Known, paths: Sequence[bytes]) -> bool | None:
+        """Whether it changed one of the paths, or below; None when not known."""
+        new = self._trees[release.commit]
+        if release.parent is None:
+            return any(history.entry_at(new, path, self._read) for path in paths)
+        old = self._trees.get(release.parent)
+        if old is None:
+            return None
+        try:
+            return any(history.touched(old, new, path, self._read) for path in paths)
+        except (KeyError, UntrustedError):
+            return None
