@@ -35,8 +35,8 @@ class Log(Struct, frozen=True):
     """The answer. `name` is the channel or branch, `offer` what is not here yet.
 
     `complete`: whether the first release is among all that are known, and nothing is
-    missing after it. `oldest` is the oldest that is known, `untold` are versions of which
-    nobody here knows what they changed.
+    missing after it. `oldest` is the oldest that is known, `untold` are the versions
+    of which nobody here knows what they changed.
     """
 
     name: str
