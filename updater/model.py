@@ -209,14 +209,28 @@ class Record(Struct, frozen=True, omit_defaults=False):
     security_floor: int = 0
 
 
-class Package(Struct, frozen=True):
-    """One row of packages.json; `size` is installed bytes, or None when not told."""
+class Package(Struct, frozen=True, omit_defaults=True):
+    """One row of packages.json.
+
+    Attributes:
+        size: installed bytes, or None when not told.
+        family: whose package it is, and so whose version order counts: dpkg, rpm,
+            pacman or apk; empty when not told.
+        source_version: of the source package, where it is not `version`.
+    """
 
     name: str
     version: str
     source: str
     arch: str
     size: int | None = None
+    family: str = ""
+    source_version: str | None = None
+
+    @property
+    def built_from(self) -> str:
+        """The version of the source package, as its changelog tells it."""
+        return self.source_version or self.version
 
 
 class RemoteSettings(Struct, frozen=True):

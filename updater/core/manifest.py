@@ -7,10 +7,10 @@ beside the manifest are `check_against_tree`.
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from updater.core.escape import escape, parse_path, plain, unescape
 from updater.core.text import safe
-from updater.core.tree import safe_name
 from updater.errors import UntrustedError
 from updater.model import GitMode, Metadata, TreeEntry
 
@@ -18,7 +18,6 @@ HEADER = b"osupdate-manifest 1"
 MAX_ID = 2**32 - 2  # (uid_t) -1 means "leave unchanged" to chown(2)
 MAX_MAJOR = 2**12 - 1
 MAX_MINOR = 2**20 - 1
-MAX_PATH = 4095
 MAX_XATTR_NAME = 255
 MAX_XATTR = 65536
 TYPES = ("dir", "char", "block", "fifo")
@@ -30,8 +29,6 @@ XATTRS = re.compile(
 NOT_RECORDED = "security.selinux"
 
 _KEYS = ("type", "dev", "mode", "uid", "gid", "hardlink")
-_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
-_PLAIN = re.compile(rb"[!-\[\]-~]+")
 _WORD = re.compile(rb"([!-<>-~]+)=([!-~]+)")
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,9})\Z")
 _MODE = re.compile(r"[0-7]{4}\Z")
@@ -76,7 +73,7 @@ def write(entries: Mapping[bytes, Metadata]) -> bytes:
     lines = [HEADER]
     for path in sorted(entries):
         if entries[path] != Metadata():
-            lines.append(b"/" + _escape(path) + _keys(entries[path]))
+            lines.append(b"/" + escape(path) + _keys(entries[path]))
     return b"\n".join(lines) + b"\n"
 
 
@@ -152,7 +149,7 @@ def _directories(paths: Iterable[bytes]) -> set[bytes]:
 
 def _parse_line(line: bytes) -> tuple[bytes, Metadata]:
     words = line.split(b" ")
-    path = _parse_path(words[0])
+    path = parse_path(words[0])
     if len(words) == 1:
         raise ValueError("has no key: a line with only defaults is left out")
     keys: dict[str, str] = {}
@@ -183,16 +180,14 @@ def _key_order(names: Sequence[str]) -> list[str]:
 
 
 def _plain_key(key: str) -> bytes:
-    return _ESCAPE.sub(
-        lambda m: bytes.fromhex(m[1].decode("ascii")), key.encode("ascii")
-    )
+    return plain(key.encode("ascii"))
 
 
 def _parse_keys(path: bytes, keys: Mapping[str, str]) -> Metadata:
     if "hardlink" in keys:
         if len(keys) > 1:
             raise ValueError("hardlink= stands alone: the target's line has the rest")
-        target = _parse_path(keys["hardlink"].encode("ascii"))
+        target = parse_path(keys["hardlink"].encode("ascii"))
         if target == path:
             raise ValueError("is a hardlink of itself")
         return Metadata(hardlink=target)
@@ -209,19 +204,6 @@ def _parse_keys(path: bytes, keys: Mapping[str, str]) -> Metadata:
         gid=_parse_id("gid", keys.get("gid")),
         xattrs=_parse_xattrs(keys),
     )
-
-
-def _parse_path(word: bytes) -> bytes:
-    if not word.startswith(b"/"):
-        raise ValueError(f'path "{safe(word, 80)}" does not start with /')
-    path = _unescape(word[1:], _escape)
-    if path is None:
-        raise ValueError(f'path "{safe(word, 80)}" is not escaped as the format says')
-    if not all(map(safe_name, path.split(b"/"))):
-        raise ValueError(f'path "{safe(word, 80)}" has a part that is not a safe name')
-    if len(path) > MAX_PATH:
-        raise ValueError(f'path "{safe(word, 80)}" is over {MAX_PATH} bytes')
-    return path
 
 
 def _parse_id(name: str, text: str | None) -> int:
@@ -251,7 +233,7 @@ def _parse_xattrs(keys: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
         if not key.startswith("xattr."):
             continue
         word = key.removeprefix("xattr.")
-        name = _unescape(word.encode("ascii"), _escape_xattr)
+        name = unescape(word.encode("ascii"), _escape_xattr)
         text = (name or b"").decode("utf-8", "surrogateescape")
         if name is None or not XATTRS.match(text) or len(name) > MAX_XATTR_NAME:
             raise ValueError(f'xattr "{safe(word, 80)}" is not one a release may set')
@@ -269,31 +251,17 @@ def _parse_base64(name: str, text: str) -> bytes:
     return value
 
 
-def _escape(path: bytes) -> bytes:
-    if _PLAIN.fullmatch(path):
-        return path
-    return b"".join(
-        bytes((c,)) if 0x21 <= c <= 0x7E and c != 0x5C else b"\\x%02x" % c for c in path
-    )
-
-
 def _escape_xattr(name: bytes) -> bytes:
-    return _escape(name).replace(b"=", b"\\x3d")
+    return escape(name).replace(b"=", b"\\x3d")
 
 
 def _raw(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def _unescape(word: bytes, escape: Callable[[bytes], bytes]) -> bytes | None:
-    """What `escape` made this of; None when it would have written it differently."""
-    plain = _ESCAPE.sub(lambda m: bytes.fromhex(m[1].decode("ascii")), word)
-    return plain if escape(plain) == word else None
-
-
 def _keys(meta: Metadata) -> bytes:
     if meta.hardlink is not None:
-        return b" hardlink=/" + _escape(meta.hardlink)
+        return b" hardlink=/" + escape(meta.hardlink)
     words = []
     if meta.type:
         words.append(f"type={meta.type}")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from updater.core import manifest
+from updater.core import manifest, tree
 from updater.errors import UntrustedError
 from updater.model import GitMode, Metadata, ObjectId, TreeEntry
 
@@ -171,7 +171,7 @@ def test_a_path_that_appears_twice_is_refused():
     assert "appears twice" in refusal(b"/a mode=0600", b"/a uid=1")
 
 
-names = st.binary(min_size=1, max_size=12).filter(manifest.safe_name)
+names = st.binary(min_size=1, max_size=12).filter(tree.safe_name)
 paths = st.lists(names, min_size=1, max_size=4).map(b"/".join)
 ids = st.integers(0, manifest.MAX_ID)
 xattr_names = st.sampled_from(

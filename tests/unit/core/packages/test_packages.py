@@ -5,6 +5,7 @@ import struct
 import pytest
 
 from updater.core import packages
+from updater.core.packages import apk, dpkg, pacman, rpm
 from updater.errors import RefusedError
 from updater.model import Package
 
@@ -119,7 +120,7 @@ KEY = rpm_header([(1000, "gpg-pubkey"), (1001, "a15b79cc"), (1002, "63d04c2c")])
 
 
 def test_dpkg_lists_what_is_unpacked_and_its_source():
-    assert packages.parse_dpkg_status(DPKG) == [
+    assert dpkg.parse_status(DPKG) == [
         Package("libssl3", "3.0.13-1~deb12u1", "openssl", "amd64", 5905 * 1024),
         Package("adduser", "3.134", "adduser", "all", None),
     ]
@@ -135,14 +136,14 @@ def test_status_d_of_images_without_dpkg_needs_no_status_field():
 
 
 def test_apk_lists_origin_and_installed_size():
-    assert packages.parse_apk(APK) == [
+    assert apk.parse(APK) == [
         Package("musl", "1.2.5-r0", "musl", "x86_64", 667648),
         Package("ssl_client", "1.36.1-r29", "busybox", "x86_64", 28672),
     ]
 
 
 def test_pacman_lists_one_package_a_file():
-    assert packages.parse_pacman_desc(PACMAN) == [
+    assert pacman.parse_desc(PACMAN) == [
         Package("openssl", "3.3.0-1", "openssl", "x86_64", 12345678)
     ]
 
@@ -150,7 +151,7 @@ def test_pacman_lists_one_package_a_file():
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_rpm_lists_epoch_and_source_and_leaves_keys_out(tmp_path, journal):
     data = rpm_database(tmp_path / "rpmdb.sqlite", [BASH, KEY, SHADOW], journal)
-    assert packages.parse_rpm_sqlite(data) == [
+    assert rpm.parse(data) == [
         Package("bash", "5.2.26-3.fc40", "bash", "x86_64", 8_376_543),
         Package("shadow-utils", "2:4.15.1-3.fc40", "shadow-utils", "x86_64", None),
     ]
@@ -159,10 +160,10 @@ def test_rpm_lists_epoch_and_source_and_leaves_keys_out(tmp_path, journal):
 @pytest.mark.parametrize(
     ("path", "data"),
     [
-        (packages.DPKG_STATUS, b"Package: x\nStatus: install ok installed\n"),
-        (packages.APK_INSTALLED[0], b"P:x\n"),
+        (dpkg.STATUS, b"Package: x\nStatus: install ok installed\n"),
+        (apk.INSTALLED[0], b"P:x\n"),
         (b"var/lib/pacman/local/x-1/desc", b"%NAME%\nx\n"),
-        (packages.RPM_SQLITE[0], b"not sqlite"),
+        (rpm.SQLITE[0], b"not sqlite"),
     ],
 )
 def test_a_damaged_database_is_refused_with_its_name(path, data):
@@ -173,11 +174,11 @@ def test_a_damaged_database_is_refused_with_its_name(path, data):
 def test_an_rpm_header_that_points_outside_its_record_is_refused(tmp_path):
     data = rpm_database(tmp_path / "db", [struct.pack(">II", 70000, 5) + b"x"])
     with pytest.raises(RefusedError, match="rpm header"):
-        packages.find([packages.RPM_SQLITE[1]], lambda _: data)
+        packages.find([rpm.SQLITE[1]], lambda _: data)
 
 
 def test_packages_json_has_one_package_a_line_sorted_and_reads_back():
-    files = {packages.DPKG_STATUS: DPKG, packages.APK_INSTALLED[0]: APK}
+    files = {dpkg.STATUS: DPKG, apk.INSTALLED[0]: APK}
     found = packages.find(files, files.__getitem__)
     data = packages.to_json(found)
     lines = data.decode().splitlines()

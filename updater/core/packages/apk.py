@@ -1,0 +1,140 @@
+"""apk's database: `K:value` lines, an empty line between packages.
+
+Source of the format: apk-tools, "Apk spec", section "Installed database".
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+
+from updater.core.packages import text
+from updater.core.packages.owners import Conffile
+from updater.model import Package
+
+INSTALLED = (b"lib/apk/db/installed", b"usr/lib/apk/db/installed")
+PROTECTED = b"etc/apk/protected_paths.d/"
+
+_PROTECTED = ("+etc", "@etc/init.d", "!etc/apk")  # built into apk
+_KEEPING = "+!"  # of the marks - + @ !, those that keep a changed file
+
+
+def parse(data: bytes) -> list[Package]:
+    """The installed packages.
+
+    Raises:
+        ValueError: it is damaged; with the line number.
+    """
+    text.check(data)
+    found: dict[str, Package] = {}
+    for line, stanza in _stanzas(data):
+        try:
+            package = _package(_fields(stanza))
+        except ValueError as error:
+            raise ValueError(f"in the paragraph at line {line}, {error}") from error
+        if package.name in found:
+            raise ValueError(f"line {line}: package {package.name} appears twice")
+        found[package.name] = package
+        if len(found) > text.MAX_PACKAGES:
+            raise ValueError(f"it has more than {text.MAX_PACKAGES} packages")
+    return list(found.values())
+
+
+def _stanzas(data: bytes) -> Iterator[tuple[int, bytes]]:
+    line = 1
+    for stanza in data.split(b"\n\n"):
+        if stanza.strip():
+            yield line, stanza
+        line += stanza.count(b"\n") + 2
+
+
+def _fields(stanza: bytes) -> dict[bytes, bytes]:
+    """The package's own fields; those of its files come after the first `F:`."""
+    fields: dict[bytes, bytes] = {}
+    for line in stanza.split(b"\n"):
+        key, _, value = line.partition(b":")
+        if key == b"F":
+            break
+        if key in fields and key in (b"P", b"V"):
+            raise ValueError(f"the field {key.decode()} appears twice")
+        fields.setdefault(key, value)
+    return fields
+
+
+def _package(fields: Mapping[bytes, bytes]) -> Package:
+    name = text.word(fields.get(b"P", b""), "P")
+    size = fields.get(b"I")
+    arch, origin = fields.get(b"A"), fields.get(b"o")
+    return Package(
+        name=name,
+        version=text.word(fields.get(b"V", b""), f"{name}: V"),
+        source=text.word(origin, f"{name}: o") if origin else name,
+        arch=text.word(arch, f"{name}: A") if arch else "",
+        size=text.number(size, f"{name}: I") if size else None,
+        family="apk",
+    )
+
+
+def listed(data: bytes) -> dict[str, list[bytes]]:
+    """Package -> its files and directories."""
+    found: dict[str, list[bytes]] = {}
+    for _, stanza in _stanzas(data):
+        paths: list[bytes] = []
+        name, directory = "", b""
+        for line in stanza.split(b"\n"):
+            key, value = line[:2], line[2:]
+            if key == b"R:":
+                paths.append(directory + b"/" + value if directory else value)
+            elif key == b"F:":
+                directory = value.strip(b"/")
+                if directory:
+                    paths.append(directory)
+            elif key == b"P:" and not name:
+                name = value.decode("utf-8", "replace")
+        found[name] = paths
+    return found
+
+
+def conffiles(
+    files: Mapping[str, Iterable[bytes]], protected: Iterable[bytes]
+) -> Iterator[tuple[bytes, Conffile]]:
+    """The files whose changes apk keeps.
+
+    Args:
+        files: package -> its files and directories.
+        protected: the contents of the lists below /etc/apk/protected_paths.d.
+    """
+    rules = _rules(protected)
+    known: dict[str, str] = {}  # path -> mark
+    for package, paths in files.items():
+        for path in paths:
+            words = path.decode("utf-8", "surrogateescape")
+            if _mark(words, rules, known) in _KEEPING:
+                yield path, Conffile(package)
+
+
+def _rules(protected: Iterable[bytes]) -> list[tuple[str, str]]:
+    lines = list(_PROTECTED)
+    for data in protected:
+        lines += data.decode("utf-8", "surrogateescape").split("\n")
+    found = []
+    for line in map(str.strip, lines):
+        if line and not line.startswith("#"):
+            mark = line[0] if line[0] in "-+@!" else "+"
+            found.append((mark, line.lstrip("-+@!").strip("/")))
+    return found
+
+
+def _mark(path: str, rules: Iterable[tuple[str, str]], known: dict[str, str]) -> str:
+    """What the last rule for a path, or for the nearest directory above it, says."""
+    mark, end = "-", 0
+    while end < len(path):
+        end = path.find("/", end + 1)
+        end = len(path) if end < 0 else end
+        top = path[:end]
+        if top not in known:
+            depth = top.count("/")
+            for kind, pattern in rules:
+                if pattern.count("/") == depth and fnmatchcase(top, pattern):
+                    mark = kind
+            known[top] = mark
+        mark = known[top]
+    return mark

@@ -1,0 +1,56 @@
+"""What the text databases have in common: limits, and where a mistake is."""
+
+import re
+
+MAX_DATABASE = 1 << 26  # bytes of one text database; a full desktop has 1 << 23
+MAX_PACKAGES = 100_000
+MAX_PATHS = 4_000_000  # that packages list, directories and all
+MAX_WORD = 512  # bytes of a name, version or architecture
+MAX_SIZE = 1 << 53
+
+_WORD = re.compile(rb"[^\s\x00-\x20\x7f]+")
+
+
+def check(data: bytes) -> None:
+    """Refuse what no package manager wrote.
+
+    Raises:
+        ValueError: with the line number.
+    """
+    if len(data) > MAX_DATABASE:
+        raise ValueError(f"it has {len(data)} bytes, more than {MAX_DATABASE}")
+    if (nul := data.find(b"\0")) >= 0:
+        raise ValueError(f"line {line_at(data, nul)} holds a NUL byte")
+    if data and not data.endswith(b"\n"):
+        raise ValueError(
+            f"line {line_at(data, len(data))} does not end in a line feed: it is cut"
+        )
+
+
+def line_at(data: bytes, offset: int) -> int:
+    """The number of the line that holds this byte."""
+    return data.count(b"\n", 0, offset) + 1
+
+
+def word(value: bytes, what: str) -> str:
+    """A name, version or architecture.
+
+    Raises:
+        ValueError: it is empty, too long, not UTF-8, or has spaces.
+    """
+    if not _WORD.fullmatch(value) or len(value) > MAX_WORD:
+        shown = value[:40].decode("ascii", "backslashreplace")
+        raise ValueError(f'{what} "{shown}" is not one word of 1..{MAX_WORD} bytes')
+    return value.decode("utf-8")
+
+
+def number(value: bytes, what: str) -> int:
+    """A size in bytes or kibibytes.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    if len(value) > 16 or not value.isdigit() or int(value) > MAX_SIZE:
+        shown = value[:40].decode("ascii", "backslashreplace")
+        raise ValueError(f'{what} "{shown}" is not a number up to {MAX_SIZE}')
+    return int(value)
