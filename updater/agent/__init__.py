@@ -25,6 +25,8 @@ from updater.settings import Settings
 if TYPE_CHECKING:
     from updater.report.diff import Report
     from updater.report.log import Log
+    from updater.report.notes import Notes
+    from updater.report.when import Answer
 
 
 class Agent:
@@ -151,6 +153,24 @@ class Agent:
             return tell.log(knowledge.Repository(repo), None, left, right, paths)
         state = self._room.load()
         return tell.log(knowledge.Here(self._room, state), state, left, right, paths)
+
+    def notes(self, wanted: str | None, *, repo: str | None = None) -> "Notes":
+        """What there is to read of a release; None is what is new, or runs."""
+        from updater.agent import knowledge, tell  # noqa: PLC0415
+
+        if repo is not None:
+            return tell.notes(knowledge.Repository(repo), None, wanted)
+        state = self._room.load()
+        return tell.notes(knowledge.Here(self._room, state), state, wanted)
+
+    def when(self, question: str, *, repo: str | None = None) -> "Answer":
+        """Which known release has a package or a fix."""
+        from updater.agent import knowledge, when  # noqa: PLC0415
+
+        if repo is not None:
+            return when.when(knowledge.Repository(repo), None, question)
+        state = self._room.load()
+        return when.when(knowledge.Here(self._room, state), state, question)
 
 
 __all__ = ["Agent", "Watcher"]

@@ -6,12 +6,14 @@ Both answer alike, so that `log`, `when` and `notes` need not know which it is.
 from collections.abc import Sequence
 from typing import Protocol
 
-from updater.agent import recall
+from updater.agent import public, recall
 from updater.agent.room import Room
 from updater.core import chronicle, history
+from updater.core.changes import Changes
 from updater.core.chronicle import Known
-from updater.errors import HostError, UntrustedError
+from updater.errors import HostError, RefusedError, UntrustedError
 from updater.model import ObjectId, Package, State
+from updater.report.sections import Attention
 
 BRANCH = "refs/heads/releases"
 _TAGS = "refs/tags/release/"
@@ -41,12 +43,22 @@ class Knowledge(Protocol):
     def touched(self, release: Known, paths: Sequence[bytes]) -> bool | None:
         """Whether it changed one of the paths, or below; None when not known."""
 
+    def paths(self, release: Known) -> Sequence[bytes] | None:
+        """What it changed since its base, or parent; None when not known."""
+
+    def changes(self, release: Known) -> Changes | None:
+        """What changelogs say of it; None when nobody told."""
+
+    def attention(self, release: Known) -> tuple[Attention, ...] | None:
+        """What of it wants attention; None when no report tells."""
+
 
 class Here:
     """What this machine knows. It needs no privileges, and no libgit2."""
 
     def __init__(self, room: Room, state: State) -> None:
         self._seen = recall.store(room)
+        self._layout = room.layout
         self.name = room.settings.remote.channel
         self.releases = recall.releases(room, state)
         self.roles = recall.roles(room, state)
@@ -65,6 +77,23 @@ class Here:
         if told is None:
             return None
         return any(b"\0" + p + b"\0" in told or b"\0" + p + b"/" in told for p in paths)
+
+    def paths(self, release: Known) -> Sequence[bytes] | None:
+        """What it changed since its base; None when not known."""
+        told = self._seen.paths(release.commit)
+        return None if told is None else told[1:].split(b"\0")[:-1]
+
+    def changes(self, release: Known) -> Changes | None:
+        """What changelogs say of it; None when nobody told."""
+        return self._seen.changes(release.commit)
+
+    def attention(self, release: Known) -> tuple[Attention, ...] | None:
+        """What of it wants attention; None when no report tells."""
+        try:
+            base = release.base or ObjectId("")
+            return public.read_report(self._layout, base, release.commit).attention
+        except RefusedError:
+            return None
 
 
 class Repository:
@@ -118,3 +147,20 @@ class Repository:
             return any(history.touched(old, new, path, self._read) for path in paths)
         except (KeyError, UntrustedError):
             return None
+
+    def paths(self, release: Known) -> Sequence[bytes] | None:
+        """What it changed since its parent; None when not known."""
+        old = self._trees.get(release.parent or ObjectId(""))
+        if old is None:
+            return None
+        return history.changed_paths(old, self._trees[release.commit], self._read)
+
+    def changes(self, release: Known) -> Changes | None:
+        """What changelogs say of it; None when nobody told."""
+        told = history.tell(release.commit, self._read).changes
+        return None if told is None else chronicle.brought(told, None, release)
+
+    def attention(self, release: Known) -> tuple[Attention, ...] | None:
+        """Nothing: a repository keeps no reports."""
+        del release
+        return None

@@ -78,23 +78,34 @@ def _tell_record(record: Record, read: Read) -> history.Told:
 
 def _add(seen: Seen, told: history.Told, here: Sequence[Known], read: Read) -> Known:
     """Remember a release, and what it changed since the nearest one that is here."""
-    known = told.known
-    older = [release for release in here if release.number < known.number]
-    base, paths = None, None
-    candidates = [known.parent, *(r.commit for r in chronicle.newest_first(older))]
-    for commit in candidates:
+    base, paths = _base(told, here, read)
+    older = next((release for release in here if release.commit == base), None)
+    known = replace(told.known, base=base)
+    brought = None
+    if told.changes is not None:
+        brought = chronicle.brought(told.changes, older, known)
+        known = replace(known, cves=chronicle.fixed(known.cves, brought))
+    seen.add(known, told.notes, history.packages_of(told.tree, read), brought, paths)
+    return known
+
+
+def _base(
+    told: history.Told, here: Sequence[Known], read: Read
+) -> tuple[ObjectId | None, list[bytes] | None]:
+    """The release to compare with, its parent if that is here, and what differs."""
+    older = [release for release in here if release.number < told.known.number]
+    for commit in (
+        told.known.parent,
+        *(r.commit for r in chronicle.newest_first(older)),
+    ):
         if commit is None:
             continue
         try:
             before = history.root_of(commit, read)
-            paths = history.changed_paths(before, told.tree, read)
+            return commit, history.changed_paths(before, told.tree, read)
         except (KeyError, UntrustedError):
             continue
-        base = commit
-        break
-    known = replace(known, base=base)
-    seen.add(known, told.notes, history.packages_of(told.tree, read), paths)
-    return known
+    return None, None
 
 
 def _remember_ancestors(room: Room, seen: Seen, known: Known, read: Read) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from updater.agent.knowledge import Knowledge
-from updater.core import chronicle
+from updater.core import chronicle, provenance
 from updater.core.chronicle import Known, Range
 from updater.errors import UsageError
 from updater.model import ObjectId, State
 from updater.report.log import Log, Row
+from updater.report.notes import Changed, Notes
 
 
 def log(
@@ -91,3 +92,72 @@ def states_of(knowledge: Knowledge, state: State | None) -> dict[ObjectId, str]:
         if role in roles and (role != "previous" or found[roles[role]] != "held"):
             found[roles[role]] = role
     return found
+
+
+def notes(knowledge: Knowledge, state: State | None, wanted: str | None) -> Notes:
+    """What there is to read of a release; None is what is new here, else what runs.
+
+    Raises:
+        UsageError: it is not known.
+    """
+    roles, every = knowledge.roles, knowledge.releases
+    here = states_of(knowledge, state)
+    if wanted is None:
+        wanted = _default(knowledge)
+    offer = state.offer if state else None
+    names = (offer.version, offer.tag_name, offer.commit, "available") if offer else ()
+    if offer and wanted in names and all(r.commit != offer.commit for r in every):
+        return Notes(None, "available", offer=offer)
+    known = chronicle.named(every, wanted, roles)
+    return Notes(
+        known=known,
+        here=here.get(known.commit, ""),
+        markdown=knowledge.notes(known),
+        changes=knowledge.changes(known),
+        attention=knowledge.attention(known),
+        changed=_changed(knowledge, known, state),
+        recipe=provenance.recipe(known.source),
+    )
+
+
+def _default(knowledge: Knowledge) -> str:
+    """What is new here, else what runs, else the newest."""
+    roles = knowledge.roles
+    found = next((role for role in ("staged", "available") if role in roles), None)
+    if found == "available" and roles["available"] == roles.get("running"):
+        found = None
+    if found or "running" in roles:
+        return found or "running"
+    if not knowledge.releases:
+        raise UsageError(
+            "no release is known here yet", hint="Look for one: osupdate check"
+        )
+    return knowledge.releases[0].commit
+
+
+def _changed(knowledge: Knowledge, known: Known, state: State | None) -> Changed | None:
+    """How much it changed, against the nearest older release that is known."""
+    every = {release.commit: release for release in knowledge.releases}
+    base = every.get(known.base or known.parent or ObjectId(""))
+    if base is None:
+        return None
+    old, new = knowledge.packages(base), knowledge.packages(known)
+    packages = None
+    if old is not None and new is not None:
+        packages = len({p.name for p in {*old} ^ {*new}})
+    paths = knowledge.paths(known)
+    deployed = {record.commit for record in state.deployments} if state else set()
+    told = knowledge.changes(known)
+    security = 0
+    if told is not None:
+        security = sum(
+            any(change.security for change in found) for found in told.sources.values()
+        )
+    return Changed(
+        since=base.version,
+        packages=packages,
+        security=security,
+        config=None if paths is None else sum(p.startswith(b"etc/") for p in paths),
+        files=None if paths is None else len(paths),
+        comparable={base.commit, known.commit} <= deployed,
+    )

@@ -7,6 +7,10 @@ from typing import Any
 from updater.cli.session import agent
 from updater.errors import UsageError
 
+NOT_YET = 1
+
+_RELEASE = "by version, tag, number:42, commit id, or staged, available, running"
+
 
 def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
     """Put the verbs into the parser."""
@@ -25,6 +29,31 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
     parser.add_argument("paths", nargs="*", metavar="PATH", help="only what changed it")
     _add_repo(parser)
     parser.set_defaults(func=run_log)
+    parser = subparsers.add_parser(
+        "notes",
+        help="the release notes",
+        description="What those who made a release say of it, and what it changed.\n"
+        "Without RELEASE: of what is new here, else of what runs. Works without root\n"
+        "and without the network.",
+        epilog="examples:\n  osupdate notes\n  osupdate notes running\n"
+        "  osupdate notes 2026.04.1 --json",
+    )
+    parser.add_argument("release", nargs="?", metavar="RELEASE", help=_RELEASE)
+    _add_repo(parser)
+    parser.set_defaults(func=run_notes)
+    parser = subparsers.add_parser(
+        "when",
+        help="which release has a package or a fix",
+        description="Which known release has a package, in a version if one is given,\n"
+        "or a fix. 0: the newest one that is known has it; 1: it has not.",
+        epilog="examples:\n  osupdate when 'docker.io >= 20.10.24'\n"
+        "  osupdate when openssh\n  osupdate when CVE-2024-6387",
+    )
+    parser.add_argument(
+        "question", nargs="+", metavar="EXPR", help="NAME, NAME >= VERSION, or a CVE id"
+    )
+    _add_repo(parser)
+    parser.set_defaults(func=run_when)
 
 
 def _add_repo(parser: Any) -> None:  # noqa: ANN401 - as above
@@ -44,6 +73,30 @@ def run_log(args: Namespace) -> int:
     else:
         args.console.page(log.text(found))
     return 0
+
+
+def run_notes(args: Namespace) -> int:
+    """`osupdate notes`."""
+    found = agent(args).notes(args.release, repo=args.repo)
+    from updater.report import notes  # noqa: PLC0415 - as above
+
+    if args.console.json:
+        args.console.object(notes.to_json(found))
+    else:
+        args.console.page(notes.text(found))
+    return 0
+
+
+def run_when(args: Namespace) -> int:
+    """`osupdate when`: 1 when the newest known release has it not."""
+    found = agent(args).when(" ".join(args.question), repo=args.repo)
+    from updater.report import when  # noqa: PLC0415 - as above
+
+    if args.console.json:
+        args.console.object(when.to_json(found))
+    else:
+        args.console.lines(when.text(found), answer=True)
+    return 0 if found.satisfied else NOT_YET
 
 
 def _arguments(args: Namespace) -> tuple[str | None, str | None, list[bytes]]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from updater.core import changes
+from updater.core.changes import Changes
 from updater.core.names import LEAST_COMMIT
 from updater.core.text import safe
 from updater.errors import UsageError
@@ -126,6 +128,17 @@ def cves(*texts: str) -> tuple[str, ...]:
     """The vulnerabilities that texts name, sorted by year and number."""
     found = {cve for text in texts for cve in _CVE.findall(text)}
     return tuple(sorted(found, key=lambda cve: tuple(map(int, cve.split("-")[1:]))))
+
+
+def brought(told: Changes, older: Known | None, release: Known) -> Changes:
+    """What a release brings to those who had the older one, in changelogs' words."""
+    return changes.after(told, older.number if older else release.number - 1)
+
+
+def fixed(named: Iterable[str], told: Changes) -> tuple[str, ...]:
+    """The vulnerabilities that a release says it is about, and those of changelogs."""
+    every = [cve for found in told.sources.values() for c in found for cve in c.cves]
+    return cves(*named, *every)
 
 
 def is_cve(text: str) -> bool:

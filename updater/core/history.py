@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from updater.core import (
+    changes,
     chronicle,
     commits,
     manifest,
@@ -15,10 +16,12 @@ from updater.core import (
     tree,
     treediff,
 )
+from updater.core.changes import Changes
 from updater.core.chronicle import Known
 from updater.core.times import day
 from updater.errors import RefusedError, UntrustedError
 from updater.model import (
+    CHANGES_PATH,
     MANIFEST_PATH,
     NOTES_PATH,
     PACKAGES_PATH,
@@ -42,6 +45,7 @@ class Told(Struct, frozen=True):
     known: Known
     tree: ObjectId
     notes: str | None
+    changes: Changes | None
 
 
 def tell(
@@ -69,6 +73,7 @@ def tell(
     own = _own_files(parsed.tree, read)
     release = _release_toml(own, read)
     notes = _text(own, NOTES_PATH, read)
+    brought = _changes(own, read)
     plain = version or f"{day(parsed.committed)}-{commit[:7]}"
     known = Known(
         commit=commit,
@@ -84,7 +89,7 @@ def tell(
     )
     if tag is not None:
         known = with_tag(known, tag, read)
-    return Told(known, parsed.tree, notes)
+    return Told(known, parsed.tree, notes, brought)
 
 
 def with_tag(known: Known, tag: ObjectId, read: Read) -> Known:
@@ -245,6 +250,13 @@ def _release_toml(
     try:
         data = _content(own[RELEASE_TOML_PATH], "blob", read)
         return release_toml.parse(data)
+    except (KeyError, UntrustedError):
+        return None
+
+
+def _changes(own: Mapping[bytes, ObjectId], read: Read) -> Changes | None:
+    try:
+        return changes.parse(_content(own[CHANGES_PATH], "blob", read))
     except (KeyError, UntrustedError):
         return None
 

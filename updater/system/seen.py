@@ -6,6 +6,7 @@ whole and then renamed:
     <commit>/release.json        name, number, message: `core.chronicle.Known`
     <commit>/notes.md            as it was published
     <commit>/packages.json.gz    its packages
+    <commit>/changes.json.gz     what changelogs say of it since `base`
     <commit>/paths.gz            the paths that changed since `base`, each ending in NUL
 """
 
@@ -17,7 +18,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from updater.core import changes
+from updater.core.changes import Changes
 from updater.core.chronicle import Known, newest_first
+from updater.errors import UntrustedError
 from updater.model import ObjectId, Package
 from updater.system import fs
 
@@ -25,6 +29,7 @@ LIMIT = 1000  # releases; of more, the oldest are forgotten
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _FACTS, _NOTES = "release.json", "notes.md"
 _PACKAGES, _PATHS = "packages.json.gz", "paths.gz"
+_CHANGES = "changes.json.gz"
 
 
 class Seen:
@@ -71,6 +76,14 @@ class Seen:
         except msgspec.DecodeError:
             return None
 
+    def changes(self, commit: ObjectId) -> Changes | None:
+        """What changelogs say; None when nobody told."""
+        data = self._unpack(commit, _CHANGES)
+        try:
+            return None if data is None else changes.parse(data)
+        except UntrustedError:
+            return None
+
     def paths(self, commit: ObjectId) -> bytes | None:
         """The paths that changed, each between two NULs; None when that is not known.
 
@@ -84,6 +97,7 @@ class Seen:
         known: Known,
         notes: str | None,
         packages: Sequence[Package] | None,
+        told: Changes | None,
         paths: Sequence[bytes] | None,
     ) -> None:
         """Remember a release; one that is there stays as it is.
@@ -101,10 +115,11 @@ class Seen:
         if notes is not None:
             files[_NOTES] = notes.encode("utf-8", "surrogateescape")
         if packages is not None:
-            files[_PACKAGES] = gzip.compress(msgspec.json.encode(packages), 6, mtime=0)
+            files[_PACKAGES] = _pack(msgspec.json.encode(packages))
+        if told is not None:
+            files[_CHANGES] = _pack(changes.write(told))
         if paths is not None:
-            told = b"".join(path + b"\0" for path in paths)
-            files[_PATHS] = gzip.compress(told, 6, mtime=0)
+            files[_PATHS] = _pack(b"".join(path + b"\0" for path in paths))
         try:
             for name, data in files.items():
                 fs.write_durably(os.path.join(temporary, name), data)
@@ -133,3 +148,7 @@ class Seen:
             return None if data is None else gzip.decompress(data)
         except (OSError, EOFError, zlib.error):
             return None
+
+
+def _pack(data: bytes) -> bytes:
+    return gzip.compress(data, 6, mtime=0)

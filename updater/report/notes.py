@@ -1,0 +1,256 @@
+"""`notes`: a release in the words of those who made it, then what it changed.
+
+Layers, each left out where it has nothing: the signed message and notes.md; notices of
+packages (NEWS); what a report says of danger and security; where it comes from.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from updater.core.changes import Change, Changes
+from updater.core.chronicle import Known
+from updater.core.provenance import Recipe
+from updater.core.text import plural, safe, safe_lines, show_path
+from updater.core.times import day
+from updater.model import Offer
+from updater.report import log
+from updater.report.layout import clip, labelled, wrap
+from updater.report.sections import Attention
+
+ATTENTION_ROWS = 8
+SECURITY_ROWS = 10
+NEWS_LINES = 12  # of one notice
+_WIDTH = 80
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_URGENT = ("emergency", "critical", "high", "medium", "low")
+
+
+class Changed(Struct, frozen=True):
+    """How much a release changed since `since`, a version; None is not known.
+
+    `comparable`: both are deployed here, so that `diff` can tell all of it.
+    """
+
+    since: str
+    packages: int | None
+    security: int
+    config: int | None
+    files: int | None
+    comparable: bool
+
+
+class Notes(Struct, frozen=True):
+    """Everything that there is to read of a release.
+
+    `known` None: it is only offered, as `offer` says. `here` is what this machine does
+    with it. `markdown` is notes.md. `attention` is None where no report tells.
+    """
+
+    known: Known | None
+    here: str
+    markdown: str | None = None
+    changes: Changes | None = None
+    attention: tuple[Attention, ...] | None = None
+    changed: Changed | None = None
+    recipe: Recipe | None = None
+    offer: Offer | None = None
+
+
+def text(notes: Notes) -> list[str]:
+    """For a terminal."""
+    known = notes.known
+    if known is None:
+        return _offered(notes)
+    title = f"{safe(known.version, 64)} - {safe(known.headline, 200)}"
+    date = day(known.created)
+    if len(title) + len(date) + 2 <= _WIDTH:
+        lines = [f"{title}{date.rjust(_WIDTH - len(title))}"]
+    else:
+        lines = [*wrap(title, "", _WIDTH), date]
+    for part in (_written(notes), _news(notes), _danger(notes), _security(notes)):
+        if part:
+            lines += ["", *part]
+    return [*lines, "", *_facts(notes)]
+
+
+def _offered(notes: Notes) -> list[str]:
+    assert notes.offer is not None
+    called = safe(notes.offer.version or "a release", 64)
+    return [
+        f"{called} ({notes.offer.commit[:7]}) is offered, and its notes are not here",
+        "Download and verify it: osupdate apply --download-only",
+    ]
+
+
+def _written(notes: Notes) -> list[str]:
+    """notes.md; before it the signed message, where that says something else."""
+    assert notes.known is not None
+    message = notes.known.text.strip("\n")
+    body = _body(notes.markdown or "", notes.known.headline)
+    parts = [message, body]
+    if not message or safe_lines(body).startswith(message[: len(safe_lines(body))]):
+        parts = [body or message]
+    shown = "\n\n".join(part for part in parts if part)
+    return safe_lines(shown).split("\n") if shown else []
+
+
+def _body(markdown: str, headline: str) -> str:
+    """notes.md without the headline that is shown already, and without comments."""
+    plain = _COMMENT.sub("", markdown).strip("\n")
+    first, _, rest = plain.partition("\n")
+    same = safe(first.lstrip("#").strip(), 200) == safe(headline, 200)
+    return rest.strip("\n") if same else plain
+
+
+def _news(notes: Notes) -> list[str]:
+    lines = []
+    for source, change in _entries(notes, news=True):
+        lines.append(f"NEWS       {safe(source, 60)} {safe(change.version, 60)}")
+        lines += [f"  {safe(line, 200)}".rstrip() for line in change.text[:NEWS_LINES]]
+        left = len(change.text) - NEWS_LINES + change.cut
+        if left > 0:
+            lines.append(f"  ... {plural(left, 'more line')}")
+    return lines
+
+
+def _danger(notes: Notes) -> list[str]:
+    if not notes.attention:
+        return []
+    lines = ["ATTENTION"]
+    for item in notes.attention[:ATTENTION_ROWS]:
+        name = show_path(item.path) if item.path is not None else ""
+        told = f"{item.kind.value:<12} {name} {safe(item.text, 200)}".rstrip()
+        lines.append(clip(f"  ! {told}", _WIDTH))
+    left = len(notes.attention) - ATTENTION_ROWS
+    return [*lines, f"  ... {left:,} more: osupdate diff"] if left > 0 else lines
+
+
+def _security(notes: Notes) -> list[str]:
+    found = advisories(notes)
+    if not found:
+        return []
+    cves = {cve for _, _, _, every in found for cve in every}
+    counts = f"{plural(len(found), 'source')}, {plural(len(cves), 'CVE')}"
+    lines = labelled("SECURITY", counts, _WIDTH)
+    for source, version, urgency, every in found[:SECURITY_ROWS]:
+        lines.append(
+            f"  {safe(source, 40):<14} {safe(version, 60)}  {safe(urgency, 12)}"
+        )
+        lines += wrap(", ".join(every), " " * 17, _WIDTH) if every else []
+    left = len(found) - SECURITY_ROWS
+    return [*lines, f"  ... {left:,} more: osupdate diff"] if left > 0 else lines
+
+
+def advisories(notes: Notes) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """(source, newest version, urgency, CVE ids), the most urgent first."""
+    found: dict[str, tuple[str, list[str], dict[str, None]]] = {}
+    for source, change in _entries(notes, news=False):
+        if change.security or change.cves:
+            row = found.setdefault(source, (change.version, [], {}))
+            row[1].append(change.urgency)
+            row[2].update(dict.fromkeys(change.cves))
+    rows = [
+        (source, version, min(urgencies, key=_urgency), tuple(every))
+        for source, (version, urgencies, every) in found.items()
+    ]
+    return sorted(rows, key=lambda row: (_urgency(row[2]), row[0]))
+
+
+def _urgency(word: str) -> int:
+    return _URGENT.index(word) if word in _URGENT else len(_URGENT)
+
+
+def _entries(notes: Notes, *, news: bool) -> Iterable[tuple[str, Change]]:
+    if notes.changes is None:
+        return
+    for source, found in sorted(notes.changes.sources.items()):
+        for change in found:
+            if change.news == news:
+                yield source, change
+
+
+def _facts(notes: Notes) -> list[str]:
+    known = notes.known
+    assert known is not None
+    rows = []
+    if notes.changed is not None:
+        since = safe(notes.changed.since, 64)
+        more = f"full: osupdate diff {since}..{safe(known.version, 64)}"
+        told = f"Changed:  {_counts(notes.changed)}"
+        rows.append(told)
+        if notes.changed.comparable and len(told + more) + 3 <= _WIDTH:
+            rows = [f"{told}   {more}"]
+        elif notes.changed.comparable:
+            rows.append(f"          {more}")
+    if notes.recipe is not None:
+        commit = f" at {safe(notes.recipe.commit, 64)}" if notes.recipe.commit else ""
+        rows.append(f"Source:   {safe(notes.recipe.url, 200)}{commit}")
+    signed = "signed by a release key" if known.signed else "not known to be signed"
+    where = f", {notes.here} here" if notes.here else ""
+    rows.append(f"Release:  commit {known.commit[:12]}, {signed}{where}")
+    return rows
+
+
+def _counts(changed: Changed) -> str:
+    told = []
+    if changed.packages is not None:
+        told.append(plural(changed.packages, "package"))
+    if changed.security:
+        told.append(f"{changed.security:,} security")
+    if changed.config is not None:
+        told.append(f"{changed.config:,} config")
+    if changed.files is not None:
+        told.append(plural(changed.files, "path"))
+    return f"{', '.join(told) or 'not known'} since {safe(changed.since, 64)}"
+
+
+def to_json(notes: Notes) -> dict[str, Any]:
+    """`osupdate.notes/1`; the schema is docs/json/notes-1.json."""
+    known, offer, changed = notes.known, notes.offer, notes.changed
+    return {
+        "schema": "osupdate.notes/1",
+        "release": known and log.release(known),
+        "offer": offer and {"version": offer.version, "commit": offer.commit},
+        "here": notes.here or None,
+        "signed": known and known.signed,
+        "message": known and known.text,
+        "markdown": notes.markdown,
+        "news": [
+            {
+                "source": source,
+                "version": change.version,
+                "date": change.date,
+                "lines": list(change.text),
+                "cut": change.cut,
+            }
+            for source, change in _entries(notes, news=True)
+        ],
+        "security": [
+            {"source": s, "version": v, "urgency": u or None, "cves": list(every)}
+            for s, v, u, every in advisories(notes)
+        ],
+        "attention": None
+        if notes.attention is None
+        else [
+            {
+                "kind": item.kind.value,
+                "path": None if item.path is None else show_path(item.path),
+                "package": item.package,
+                "text": item.text,
+            }
+            for item in notes.attention
+        ],
+        "changed": changed
+        and {
+            "since": changed.since,
+            "packages": changed.packages,
+            "security": changed.security,
+            "config": changed.config,
+            "paths": changed.files,
+        },
+        "recipe": notes.recipe
+        and {"url": notes.recipe.url, "commit": notes.recipe.commit or None},
+    }
