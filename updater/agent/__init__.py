@@ -23,6 +23,7 @@ from updater.model import (
 from updater.settings import Settings
 
 if TYPE_CHECKING:
+    from updater.report.blame import Blame
     from updater.report.diff import Report
     from updater.report.log import Log
     from updater.report.notes import Notes
@@ -171,6 +172,12 @@ class Agent:
             return when.when(knowledge.Repository(repo), None, question)
         state = self._room.load()
         return when.when(knowledge.Here(self._room, state), state, question)
+
+    def blame(self, path: bytes) -> "Blame":
+        """Where a path of what runs comes from."""
+        from updater.agent import blame  # noqa: PLC0415
+
+        return blame.blame(self._room, self._room.load(), path)
 
 
 __all__ = ["Agent", "Watcher"]

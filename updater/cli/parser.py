@@ -7,10 +7,20 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from updater import __version__
-from updater.cli import apply, diff, host, look, policy, publish, releases, topics
+from updater.cli import (
+    apply,
+    diff,
+    host,
+    look,
+    paths,
+    policy,
+    publish,
+    releases,
+    topics,
+)
 from updater.errors import UsageError
 
-VERBS = (look, diff, releases, apply, policy, host, publish, topics)
+VERBS = (look, diff, releases, paths, apply, policy, host, publish, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 
 DEFAULTS = {

@@ -46,7 +46,7 @@ def parse(text: str) -> Question:
         raise UsageError(
             f'"{safe(text, 100)}" is not a question: expected a package, perhaps with '
             ">= > = < <= and a version, or a CVE id",
-            hint="Examples: osupdate when 'docker.io >= 20.10.24'; osupdate when openssh",
+            hint="Such as: osupdate when 'docker.io >= 20.10.24'",
         )
     name, operator, version = match.groups(default="")
     if name.upper().startswith("CVE-"):

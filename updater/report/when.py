@@ -108,9 +108,11 @@ def _no(answer: Answer, newest: Found, first: Found | None, what: str) -> str:
     if first is not None:
         last = _release(first.release)
         return f"No longer: {what} was in {last}; {version}, the newest, has {has}"
-    return (
-        f"Not yet: {version}, the newest release known here, has {has}; asked: {what}"
-    )
+    if newest.version is not None:
+        operator = safe(answer.question.operator, 4)
+        has += f", not {operator} {safe(answer.question.version, 80)}"
+    where = " known here" if answer.local else ""
+    return f"Not yet: {version}, the newest release{where}, has {has}"
 
 
 def _release(known: Known) -> str:
