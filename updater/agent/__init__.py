@@ -4,7 +4,7 @@
 `look` reads, `care` keeps house; `room` is what they share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from updater.agent.room import Room, Watcher
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from updater.report.diff import Report
     from updater.report.log import Log
     from updater.report.notes import Notes
+    from updater.report.patch import Patch
+    from updater.report.restore import Restored
     from updater.report.when import Answer
 
 
@@ -178,6 +180,25 @@ class Agent:
         from updater.agent import blame  # noqa: PLC0415
 
         return blame.blame(self._room, self._room.load(), path)
+
+    def patch(self, paths: Sequence[bytes]) -> "Patch":
+        """What was changed in what runs, to be sent upstream."""
+        from updater.agent import patch  # noqa: PLC0415
+
+        return patch.patch(self._room, self._room.load(), paths)
+
+    def restore(
+        self,
+        paths: Sequence[bytes],
+        ask: Callable[[str], bool],
+        *,
+        dry_run: bool = False,
+    ) -> "Restored":
+        """Take local changes of paths back."""
+        from updater.agent import restore  # noqa: PLC0415
+
+        with self._room.at_work("restore") as state:
+            return restore.restore(self._room, state, paths, ask, dry_run=dry_run)
 
 
 __all__ = ["Agent", "Watcher"]

@@ -27,7 +27,7 @@ from updater.model import (
     State,
 )
 from updater.report.blame import Blame, Local, Look, Package
-from updater.system import checkout, fs
+from updater.system import checkout
 
 MAX_LINES = 20_000  # of a file whose changed lines are counted
 MAX_BYTES = 2 << 20
@@ -126,6 +126,7 @@ class _Asked:
         self._state = state
         self._record = record
         self._root = root
+        self._directories = checkout.Directories(root)
         self._known = Here(room, state)
         self._index = self._open_index()
         self._lists: list[bytes] | None = None
@@ -206,15 +207,9 @@ class _Asked:
     def _lstat(self, path: bytes) -> os.stat_result | None:
         parent, _, name = path.rpartition(b"/")
         try:
-            directory = fs.open_beneath(self._root, parent)
+            return os.lstat(name or b".", dir_fd=self._directories.open(parent))
         except OSError:
             return None
-        try:
-            return os.lstat(name or b".", dir_fd=directory)
-        except OSError:
-            return None
-        finally:
-            os.close(directory)
 
     def _read(self, path: bytes) -> bytes:
         """A file of the deployment; KeyError where there is none that can be read."""
@@ -222,23 +217,16 @@ class _Asked:
         if found is None or not stat.S_ISREG(found.st_mode):
             raise KeyError(path)
         parent, _, name = path.rpartition(b"/")
-        directory = fs.open_beneath(self._root, parent)
         try:
-            return b"".join(
-                map(bytes, checkout.content(directory, name, found.st_size))
-            )
+            directory = self._directories.open(parent)
+            pieces = checkout.content(directory, name, found.st_size)
+            return b"".join(map(bytes, pieces))
         except (OSError, HostError) as error:
             raise KeyError(path) from error
-        finally:
-            os.close(directory)
 
     def _readlink(self, path: bytes) -> bytes:
         parent, _, name = path.rpartition(b"/")
-        directory = fs.open_beneath(self._root, parent)
-        try:
-            return os.readlink(name, dir_fd=directory)
-        finally:
-            os.close(directory)
+        return os.readlink(name, dir_fd=self._directories.open(parent))
 
     def _target(self, path: bytes, here: os.stat_result | None) -> bytes | None:
         if here is None or not stat.S_ISLNK(here.st_mode):
@@ -305,16 +293,14 @@ class _Asked:
 
     def _same_content(self, path: bytes, row: Row, here: os.stat_result) -> bool:
         parent, _, name = path.rpartition(b"/")
-        directory = fs.open_beneath(self._root, parent)
         try:
+            directory = self._directories.open(parent)
             if checkout.stat_entry(directory, name) == row.stat:
                 return True
             ids = checkout.hash_entry(directory, name, here.st_size, ("sha1",))
             return ids[0] == row.oid
         except (OSError, HostError):
             return False
-        finally:
-            os.close(directory)
 
     def _local(
         self, path: bytes, row: Row | None, state: str, here: os.stat_result | None
@@ -332,28 +318,39 @@ class _Asked:
 
     def _lines(self, path: bytes, row: Row) -> tuple[int, int] | None:
         """Lines added and removed; None when it is no text, or nobody has the old."""
-        from updater.agent import look  # noqa: PLC0415 - loads libgit2
-
-        oid = ObjectId(row.oid.hex())
         try:
             new = self._read(path)
-            others = [r for r in self._state.deployments if r.id != self._record.id]
-            surveyed = look.indexed(self._room, others)
-            old = look.open_kept(self._room, surveyed).read_blob(oid)
+            old = self._old_content(ObjectId(row.oid.hex()))
         except (KeyError, OSError, OsupdateError):
             return None
         return changed_lines(old, new)
 
+    def _old_content(self, oid: ObjectId) -> bytes:
+        """A blob out of objects.git, else out of another deployment."""
+        from updater.system.git.objects import open_objects  # noqa: PLC0415 - libgit2
+
+        kept = open_objects([os.path.join(self._room.layout.repository, "objects")])
+        if oid in kept:
+            return kept.read_blob(oid)
+        from updater.agent import live, look  # noqa: PLC0415 - as above
+
+        others = [r for r in self._state.deployments if r.id != self._record.id]
+        surveyed = live.indexed(self._room, others)
+        return look.open_kept(self._room, surveyed).read_blob(oid)
+
     def _owners(self, path: bytes) -> Owners:
         """Whose it is, out of those lists that name it at all."""
         name = path.rpartition(b"/")[2]
+        wanted = b"/" + name + b"\n"
+        if name.endswith(b".pyc"):
+            wanted = b"/" + name.partition(b".")[0] + b".py\n"
         contents = {}
         for place in self._ownership_files():
             try:
                 data = self._read(place)
             except KeyError:
                 continue
-            if name in data or not place.endswith(b".list"):
+            if wanted in data or not place.endswith(b".list"):
                 contents[place] = data
         try:
             return find_owners(contents, contents.__getitem__, self._alias)

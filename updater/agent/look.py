@@ -239,7 +239,7 @@ def diff(
     if not os.access(room.layout.repository, os.X_OK) and old and not paths:
         commit = new.offer.commit if isinstance(new, Download) else new.commit
         return public.read_report(room.layout, old.commit, commit)
-    surveyed = indexed(room, state.deployments)
+    surveyed = _indexed(room, state)
     download = room.layout.download(new) if isinstance(new, Download) else None
     objects = open_kept(room, surveyed, download)
     sizes = objects.sizes(sizes_of(surveyed))
@@ -274,10 +274,10 @@ def _lay_open_both(old: ObjectId, new: ObjectId, objects: Objects) -> tuple[Laid
     return before, after
 
 
-def indexed(room: Room, records: Sequence[Record]) -> list[Surveyed]:
-    """Deployments by their indexes alone: who only reads blobs does not need more."""
+def _indexed(room: Room, state: State) -> list[Surveyed]:
+    """The deployments by their indexes alone: a report does not need more."""
     found = []
-    for record in records:
+    for record in state.deployments:
         path = room.layout.deployment(record.id)
         try:
             index = room.index_of(record)

@@ -8,6 +8,7 @@ each of them.
 
 import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -18,8 +19,10 @@ from updater.core.history import Read
 from updater.core.text import plural
 from updater.errors import OsupdateError, UntrustedError
 from updater.model import ObjectId, Record, Release, State
-from updater.system.git.objects import Objects
 from updater.system.seen import LIMIT, Seen
+
+if TYPE_CHECKING:
+    from updater.system.git.objects import Objects
 
 
 def store(room: Room) -> Seen:
@@ -27,7 +30,7 @@ def store(room: Room) -> Seen:
     return Seen(room.layout.releases)
 
 
-def remember(room: Room, state: State, release: Release, objects: Objects) -> None:
+def remember(room: Room, state: State, release: Release, objects: "Objects") -> None:
     """Note a verified release, what else is here, and what its history brought.
 
     It cannot fail an update: what is not remembered is only told of less.
@@ -51,7 +54,7 @@ def remember(room: Room, state: State, release: Release, objects: Objects) -> No
         room.watcher.notice(f"Not remembered for osupdate log: {error}")
 
 
-def _deployed(state: State, objects: Objects, seen: Seen) -> list[Known]:
+def _deployed(state: State, objects: "Objects", seen: Seen) -> list[Known]:
     """The releases whose trees are here; those that are not remembered are, now."""
     known = {release.commit: release for release in seen.releases()}
     found: list[Known] = []

@@ -79,6 +79,12 @@ class Console:
         """Print one JSON object, on one line."""
         print(msgspec.json.encode(value).decode(), flush=True)
 
+    def raw(self, data: bytes) -> None:
+        """Bytes for another program, on stdout as they are."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
     def warn(self, text: str) -> None:
         """A message for a person."""
         print(self._fit(text), file=sys.stderr, flush=True)

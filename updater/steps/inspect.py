@@ -61,23 +61,32 @@ def inspect(
         )
         rows, changes = _sort_out(writes, b"".join(answers))
         _add_aliases(root, plan, rows, changes)
-        known = (
-            *(write.path for write in writes),
-            *(alias for alias, _ in plan.aliases),
-            *(special.path for special in plan.specials),
-            *(directory for directory, _ in plan.directories),
-        )
-        for directory, look in plan.directories:
-            changes += _look_beside_files(root, directory, look, None)
-        for special in plan.specials:
-            device = os.makedev(*special.device)
-            changes += _look_beside_files(
-                root, special.path, special.attributes, device
-            )
-        changes += checkout.strays(root, known)
+        changes += beside_files(root, plan)
     finally:
         os.close(root)
     return rows, tuple(sorted(changes, key=lambda change: change.path))
+
+
+def beside_files(root: int, plan: Plan) -> list[LocalChange]:
+    """What is wrong with directories and devices of a deployment, and what is extra.
+
+    Args:
+        root: descriptor of the deployment's directory.
+        plan: a full one of its release.
+    """
+    changes: list[LocalChange] = []
+    for directory, look in plan.directories:
+        changes += _look_beside_files(root, directory, look, None)
+    for special in plan.specials:
+        device = os.makedev(*special.device)
+        changes += _look_beside_files(root, special.path, special.attributes, device)
+    known = (
+        *(write.path for write in plan.writes),
+        *(alias for alias, _ in plan.aliases),
+        *(special.path for special in plan.specials),
+        *(directory for directory, _ in plan.directories),
+    )
+    return changes + checkout.strays(root, known)
 
 
 def _look_at(write: Write, directories: checkout.Directories) -> bytes:

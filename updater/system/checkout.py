@@ -101,6 +101,12 @@ def replace_file(
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=directory)
     write_file(directory, temporary, content, look)
+    if not stat.S_ISLNK(look.mode):
+        fd = os.open(temporary, _READ, dir_fd=directory)
+        try:
+            fs.sync_file(fd)
+        finally:
+            os.close(fd)
     fs.rename_at(directory, temporary, name)
 
 
