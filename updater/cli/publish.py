@@ -38,6 +38,7 @@ _LISTS: tuple[tuple[str, str, str], ...] = (
     ("--include", "PATTERN", "keep these although they are left out by default"),
     ("--allow-secret", "PATH", "publish this secret; every machine will share it"),
     ("--allow-id-change", "NAME", "let this user or group have another number"),
+    ("--changelogs", "DIR", ".deb files or documentation of what changed"),
 )
 
 
@@ -139,6 +140,7 @@ def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
         default_excludes=not args.no_default_excludes,
         allow_secrets=tuple(args.allow_secret),
         allow_id_changes=tuple(args.allow_id_change),
+        changelogs=tuple(args.changelogs),
     )
 
 

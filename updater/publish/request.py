@@ -31,6 +31,8 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
         security_floor: default: that of the previous release.
         key: to sign the tag with; None only with `unsigned`.
         agent: socket of an ssh-agent.
+        changelogs: directories of .deb files or documentation, where changelogs are
+            that the root filesystem lacks.
     """
 
     rootfs: str
@@ -54,6 +56,7 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
     default_excludes: bool = True
     allow_secrets: tuple[str, ...] = ()
     allow_id_changes: tuple[str, ...] = ()
+    changelogs: tuple[str, ...] = ()
 
 
 def check(request: PublishRequest) -> None:
@@ -94,6 +97,9 @@ def check_names(request: PublishRequest) -> None:
         raise UsageError("--created is not a time between 1970 and 9999")
     if not request.source.isprintable():
         raise UsageError("--source has control characters")
+    for directory in request.changelogs:
+        if not os.path.isdir(directory):
+            raise HostError(f"there is no directory {directory} of changelogs")
 
 
 def selection(request: PublishRequest) -> Selection:

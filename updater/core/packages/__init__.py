@@ -6,7 +6,6 @@ change. One module a family; `order` compares versions, `owners` tells whose a p
 """
 
 import json
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -45,7 +44,7 @@ def find(paths: Iterable[bytes], read: Callable[[bytes], bytes]) -> list[Package
         if parse := _parser(path):
             try:
                 found += parse(read(path))
-            except (ValueError, struct.error) as error:
+            except ValueError as error:
                 raise _damaged(path, error) from error
     return sorted(found, key=lambda p: (p.name, p.arch, p.version))
 
@@ -74,7 +73,7 @@ def find_owners(
     for path in sorted(filter(is_ownership, paths)):
         try:
             gathering.add(path, read(path))
-        except (ValueError, struct.error) as error:
+        except ValueError as error:
             raise _damaged(path, error) from error
     return gathering.owners()
 
@@ -127,6 +126,24 @@ def from_json(data: bytes) -> list[Package]:
             f"packages.json has {len(data)} bytes, more than {text.MAX_DATABASE}"
         )
     try:
-        return msgspec.json.decode(data, type=list[Package])
-    except msgspec.DecodeError as error:
-        raise RefusedError(f"packages.json cannot be read: {error}") from error
+        found = msgspec.json.decode(data, type=list[Package])
+        for place, package in enumerate(found, 1):
+            _check(package, f"package {place}")
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(
+            f"packages.json cannot be read: {safe(str(error))}"
+        ) from error
+    return found
+
+
+def _check(package: Package, where: str) -> None:
+    """What comes from a release is held to what databases are held to."""
+    words = {"name": package.name, "version": package.version, "source": package.source}
+    may_lack = {"arch": package.arch, "family": package.family}
+    words.update({name: value for name, value in may_lack.items() if value})
+    if package.source_version is not None:
+        words["source_version"] = package.source_version
+    for name, value in words.items():
+        text.word(value.encode("utf-8"), f"{where}: {name}")
+    if package.size is not None and not 0 <= package.size <= text.MAX_SIZE:
+        raise ValueError(f"{where}: its size is not in 0..{text.MAX_SIZE}")

@@ -3,8 +3,9 @@
 Source of the format: apk-tools, "Apk spec", section "Installed database".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import translate
 
 from updater.core.packages import text
 from updater.core.packages.owners import Conffile
@@ -13,7 +14,12 @@ from updater.model import Package
 INSTALLED = (b"lib/apk/db/installed", b"usr/lib/apk/db/installed")
 PROTECTED = b"etc/apk/protected_paths.d/"
 
-_PROTECTED = ("+etc", "@etc/init.d", "!etc/apk")  # built into apk
+MAX_RULES = 1000
+
+Rule = tuple[int, re.Pattern[str], str]
+"""Depth, pattern and mark of protected paths; the last one that matches decides."""
+
+_PROTECTED = b"+etc\n@etc/init.d\n!etc/apk\n"  # built into apk
 _KEEPING = "+!"  # of the marks - + @ !, those that keep a changed file
 
 
@@ -93,48 +99,39 @@ def listed(data: bytes) -> dict[str, list[bytes]]:
     return found
 
 
+def parse_rules(data: bytes) -> list[Rule]:
+    """A list below /etc/apk/protected_paths.d."""
+    found = []
+    for line in map(str.strip, data.decode("utf-8", "surrogateescape").split("\n")):
+        if line and not line.startswith("#"):
+            mark = line[0] if line[0] in "-+@!" else "+"
+            pattern = line.lstrip("-+@!").strip("/")
+            found.append((pattern.count("/"), re.compile(translate(pattern)), mark))
+    return found
+
+
 def conffiles(
-    files: Mapping[str, Iterable[bytes]], protected: Iterable[bytes]
+    files: Mapping[str, Iterable[bytes]], rules: Iterable[Rule]
 ) -> Iterator[tuple[bytes, Conffile]]:
     """The files whose changes apk keeps.
 
     Args:
         files: package -> its files and directories.
-        protected: the contents of the lists below /etc/apk/protected_paths.d.
+        rules: of the release, beside those that are built in.
     """
-    rules = _rules(protected)
-    known: dict[str, str] = {}  # path -> mark
+    every = sorted([*parse_rules(_PROTECTED), *rules], key=lambda rule: rule[0])
+    deepest = every[-1][0]
     for package, paths in files.items():
         for path in paths:
-            words = path.decode("utf-8", "surrogateescape")
-            if _mark(words, rules, known) in _KEEPING:
+            words = path.decode("utf-8", "surrogateescape").split("/", deepest + 1)
+            if _mark(words, every) in _KEEPING:
                 yield path, Conffile(package)
 
 
-def _rules(protected: Iterable[bytes]) -> list[tuple[str, str]]:
-    lines = list(_PROTECTED)
-    for data in protected:
-        lines += data.decode("utf-8", "surrogateescape").split("\n")
-    found = []
-    for line in map(str.strip, lines):
-        if line and not line.startswith("#"):
-            mark = line[0] if line[0] in "-+@!" else "+"
-            found.append((mark, line.lstrip("-+@!").strip("/")))
-    return found
-
-
-def _mark(path: str, rules: Iterable[tuple[str, str]], known: dict[str, str]) -> str:
-    """What the last rule for a path, or for the nearest directory above it, says."""
-    mark, end = "-", 0
-    while end < len(path):
-        end = path.find("/", end + 1)
-        end = len(path) if end < 0 else end
-        top = path[:end]
-        if top not in known:
-            depth = top.count("/")
-            for kind, pattern in rules:
-                if pattern.count("/") == depth and fnmatchcase(top, pattern):
-                    mark = kind
-            known[top] = mark
-        mark = known[top]
+def _mark(words: Sequence[str], rules: Iterable[Rule]) -> str:
+    """What the rules say of the nearest directory, or the path itself, that has one."""
+    mark = "-"
+    for depth, pattern, kind in rules:
+        if depth < len(words) and pattern.match("/".join(words[: depth + 1])):
+            mark = kind
     return mark

@@ -30,7 +30,7 @@ class Gathering:
         self._listed: dict[str, list[bytes]] = {}
         self._conffiles: dict[bytes, Conffile] = {}
         self._apk: dict[str, list[bytes]] = {}
-        self._protected: list[bytes] = []
+        self._rules: list[apk.Rule] = []
         self._diversions: list[tuple[bytes, bytes, str]] = []
         self._room = text.MAX_PATHS
 
@@ -45,7 +45,9 @@ class Gathering:
         elif path == dpkg.DIVERSIONS:
             self._diversions = dpkg.diversions(data)
         elif path.startswith(apk.PROTECTED):
-            self._protected.append(data)
+            self._rules += apk.parse_rules(data)
+            if len(self._rules) > apk.MAX_RULES:
+                raise ValueError(f"there are more than {apk.MAX_RULES} protected paths")
         elif path in apk.INSTALLED:
             self._apk = apk.listed(data)
             self._list(self._apk.items())
@@ -60,7 +62,7 @@ class Gathering:
     def owners(self) -> Owners:
         """Whose everything is."""
         self._divert()
-        self._conffiles.update(apk.conffiles(self._apk, self._protected))
+        self._conffiles.update(apk.conffiles(self._apk, self._rules))
         listed = {n: real_paths(p, self._links) for n, p in self._listed.items()}
         paths = real_paths(self._conffiles, self._links)
         return Owners(listed, dict(zip(paths, self._conffiles.values(), strict=True)))

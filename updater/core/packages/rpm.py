@@ -6,8 +6,9 @@ Source of the header's format: the RPM documentation, "Package format", "Header"
 import re
 import sqlite3
 import struct
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from enum import IntEnum
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -17,17 +18,17 @@ from updater.model import Package
 SQLITE = (b"usr/lib/sysimage/rpm/rpmdb.sqlite", b"var/lib/rpm/rpmdb.sqlite")
 MAX_DATABASE = 1 << 28  # bytes; a full desktop has 1 << 26
 MAX_HEADER = 1 << 25  # bytes; 32 MiB, rpm's own limit is 256 MiB
-MAX_STEPS = 200_000_000  # of SQLite's machine
 
 _SOURCE_RPM = re.compile(r"(.+)-([^-]+-[^-]+)\.(?:no)?src\.rpm\Z")
+_MAGIC = b"SQLite format 3\0"
 _JOURNAL = 18  # offset of two bytes in the file header: 2 is WAL, 1 is not
-_STEPS = 1_000_000  # between two looks at the clock
 _INTRO = struct.Struct(">II")  # entries, bytes of data
 _ENTRY = struct.Struct(">IIiI")  # tag, type, offset, count
 _MAX_ENTRIES = 65536
 _NUMBERS = {2: "B", 3: "H", 4: "I", 5: "Q"}  # type -> how struct calls it
 _STRINGS = (6, 8, 9)  # string, string array, translated string
 _CONFIG = 1  # flag of a file
+_Made = TypeVar("_Made")
 _KEY = "gpg-pubkey"  # a key, not a package
 
 
@@ -58,7 +59,7 @@ class Tag(IntEnum):
     LONG_SIZE = 5009
 
 
-_PACKAGE = frozenset(
+PACKAGE = frozenset(
     (
         Tag.NAME,
         Tag.VERSION,
@@ -82,32 +83,38 @@ def parse(data: bytes) -> list[Package]:
     Raises:
         ValueError: the database is damaged, or not one of rpm.
     """
-    found = [_package(header) for header in headers(data, _PACKAGE)]
-    return [package for package in found if package.name != _KEY]
+    found = read(data, PACKAGE, package)
+    return [one for one in found if one.name != _KEY]
 
 
-def headers(data: bytes, tags: Container[int]) -> Iterator[Header]:
-    """The wanted tags of every header in a database.
+def read(
+    data: bytes, tags: Container[int], make: Callable[[Header], _Made]
+) -> Iterator[_Made]:
+    """What `make` makes of the wanted tags of every header in a database.
 
     Raises:
-        ValueError: the database is damaged, or not one of rpm.
+        ValueError: the database is damaged, or not one of rpm; with the header.
     """
     for count, blob in enumerate(_blobs(data), 1):
         if count > text.MAX_PACKAGES:
             raise ValueError(f"it has more than {text.MAX_PACKAGES} headers")
         try:
-            yield parse_header(blob, tags)
+            made = make(parse_header(blob, tags))
         except (ValueError, struct.error) as error:
             raise ValueError(f"header {count}: {error}") from error
+        yield made
 
 
 def _blobs(data: bytes) -> Iterator[bytes]:
-    """The rows of Packages; a file from outside may run nothing, and not for long."""
+    """The rows of Packages; a file from outside may compute nothing."""
     if len(data) > MAX_DATABASE:
         raise ValueError(f"it has {len(data)} bytes, more than {MAX_DATABASE}")
+    if not data.startswith(_MAGIC):
+        raise ValueError("it is not a database of SQLite 3")
     if data[_JOURNAL : _JOURNAL + 2] == b"\2\2":
         # A database in WAL mode wants a second file, which one in memory cannot have.
         data = data[:_JOURNAL] + b"\1\1" + data[_JOURNAL + 2 :]
+    room = len(data)
     connection = sqlite3.connect(":memory:")
     try:
         connection.deserialize(data)
@@ -115,9 +122,12 @@ def _blobs(data: bytes) -> Iterator[bytes]:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_HEADER)
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.set_authorizer(_only_reading)
-        connection.set_progress_handler(_Patience(MAX_STEPS).exhausted, _STEPS)
         for row in connection.execute("SELECT blob FROM main.Packages NOT INDEXED"):
-            yield row[0] if isinstance(row[0], bytes) else b""
+            blob = row[0] if isinstance(row[0], bytes) else b""
+            room -= len(blob)
+            if room < 0:
+                raise ValueError("its rows are larger than it is")
+            yield blob
     except sqlite3.Error as error:
         raise ValueError(f"SQLite: {error}") from error
     finally:
@@ -136,17 +146,6 @@ def _only_reading(
     read = (action, table, column, view)
     good = read == (sqlite3.SQLITE_READ, "Packages", "blob", None)
     return sqlite3.SQLITE_OK if good else sqlite3.SQLITE_DENY
-
-
-class _Patience:
-    """Counts down what one query may take."""
-
-    def __init__(self, steps: int) -> None:
-        self._left = steps
-
-    def exhausted(self) -> bool:
-        self._left -= _STEPS
-        return self._left < 0
 
 
 def parse_header(blob: bytes, tags: Container[int]) -> Header:
@@ -192,12 +191,17 @@ def _number(header: Header, tag: Tag) -> int | None:
     return values[0] if values else None
 
 
-def _package(header: Header) -> Package:
+def package(header: Header) -> Package:
+    """The package of a header with its `PACKAGE` tags.
+
+    Raises:
+        ValueError: it has no name, version or release.
+    """
     name, version, release = (
         _word(header, tag) for tag in (Tag.NAME, Tag.VERSION, Tag.RELEASE)
     )
     if name is None or version is None or release is None:
-        raise ValueError("an rpm header has no name, version or release")
+        raise ValueError("it has no name, version or release")
     source = _SOURCE_RPM.match(_word(header, Tag.SOURCE_RPM) or "")
     size = _number(header, Tag.LONG_SIZE)
     epoch = _number(header, Tag.EPOCH)
@@ -218,21 +222,24 @@ def listed(data: bytes) -> Iterator[tuple[str, list[bytes], list[bytes]]]:
     """Every package's name, its paths, and those of them that are configuration.
 
     Raises:
-        ValueError: the database is damaged, or not one of rpm.
+        ValueError: the database is damaged, or not one of rpm; with the header.
     """
-    for header in headers(data, _FILES):
-        name = _word(header, Tag.NAME) or ""
-        bases = header.strings.get(Tag.BASE_NAMES, [])
-        directories = header.strings.get(Tag.DIR_NAMES, [])
-        indexes = header.numbers.get(Tag.DIR_INDEXES, ())
-        flags = header.numbers.get(Tag.FILE_FLAGS, (0,) * len(bases))
-        if not len(bases) == len(indexes) == len(flags):
-            raise ValueError(f"the lists of files of {name} are not equally long")
-        if indexes and max(indexes) >= len(directories):
-            raise ValueError(f"a file of {name} is in no directory")
-        paths = [
-            (directories[index] + base).strip(b"/")
-            for base, index in zip(bases, indexes, strict=True)
-        ]
-        marked = zip(paths, flags, strict=True)
-        yield name, paths, [path for path, flag in marked if flag & _CONFIG]
+    return read(data, _FILES, _files)
+
+
+def _files(header: Header) -> tuple[str, list[bytes], list[bytes]]:
+    name = _word(header, Tag.NAME) or ""
+    bases = header.strings.get(Tag.BASE_NAMES, [])
+    directories = header.strings.get(Tag.DIR_NAMES, [])
+    indexes = header.numbers.get(Tag.DIR_INDEXES, ())
+    flags = header.numbers.get(Tag.FILE_FLAGS, (0,) * len(bases))
+    if not len(bases) == len(indexes) == len(flags):
+        raise ValueError(f"the lists of files of {name} are not equally long")
+    if indexes and max(indexes) >= len(directories):
+        raise ValueError(f"a file of {name} is in no directory")
+    paths = [
+        (directories[index] + base).strip(b"/")
+        for base, index in zip(bases, indexes, strict=True)
+    ]
+    marked = zip(paths, flags, strict=True)
+    return name, paths, [path for path, flag in marked if flag & _CONFIG]
