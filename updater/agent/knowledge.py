@@ -12,7 +12,7 @@ from updater.core import chronicle, history
 from updater.core.changes import Changes
 from updater.core.chronicle import Known
 from updater.errors import HostError, RefusedError, UntrustedError
-from updater.model import ObjectId, Package, State
+from updater.model import CHANGES_PATH, ObjectId, Package, State
 from updater.report.sections import Attention
 
 BRANCH = "refs/heads/releases"
@@ -48,6 +48,9 @@ class Knowledge(Protocol):
 
     def changes(self, release: Known) -> Changes | None:
         """What changelogs say of it; None when nobody told."""
+
+    def names(self, release: Known, cve: str) -> bool:
+        """Whether its message, notes or changelogs name a vulnerability."""
 
     def attention(self, release: Known) -> tuple[Attention, ...] | None:
         """What of it wants attention; None when no report tells."""
@@ -86,6 +89,10 @@ class Here:
     def changes(self, release: Known) -> Changes | None:
         """What changelogs say of it; None when nobody told."""
         return self._seen.changes(release.commit)
+
+    def names(self, release: Known, cve: str) -> bool:
+        """Whether its message, notes or changelogs name a vulnerability."""
+        return cve in release.cves or self._seen.changes_name(release.commit, cve)
 
     def attention(self, release: Known) -> tuple[Attention, ...] | None:
         """What of it wants attention; None when no report tells."""
@@ -159,6 +166,17 @@ class Repository:
         """What changelogs say of it; None when nobody told."""
         told = history.tell(release.commit, self._read).changes
         return None if told is None else chronicle.brought(told, None, release)
+
+    def names(self, release: Known, cve: str) -> bool:
+        """Whether its message, notes or changelogs name a vulnerability."""
+        if cve in release.cves:
+            return True
+        data = history.content(self._trees[release.commit], CHANGES_PATH, self._read)
+        if data is None or f'"{cve}"'.encode() not in data:
+            return False
+        told = self.changes(release)
+        every = told.sources.values() if told else ()
+        return any(cve in change.cves for found in every for change in found)
 
     def attention(self, release: Known) -> tuple[Attention, ...] | None:
         """Nothing: a repository keeps no reports."""

@@ -87,7 +87,6 @@ def _add(seen: Seen, told: history.Told, here: Sequence[Known], read: Read) -> K
     brought = None
     if told.changes is not None:
         brought = chronicle.brought(told.changes, older, known)
-        known = replace(known, cves=chronicle.fixed(known.cves, brought))
     seen.add(known, told.notes, history.packages_of(told.tree, read), brought, paths)
     return known
 

@@ -98,7 +98,7 @@ def _look(
 
 def _about_cve(knowledge: Knowledge, asked: Question, here: dict[ObjectId, str]) -> Ask:
     """A release has a fix when it, or one before it, names the vulnerability."""
-    naming = [r for r in knowledge.releases if asked.name in r.cves]
+    naming = [r for r in knowledge.releases if knowledge.names(r, asked.name)]
     oldest = naming[-1] if naming else None
     version = _fixing_version(knowledge, asked, oldest)
 

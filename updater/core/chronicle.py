@@ -15,6 +15,7 @@ from updater.core.text import safe
 from updater.errors import UsageError
 from updater.model import ObjectId
 
+MAX_CVES = 500  # that notes and message of one release name
 _CVE = re.compile(r"\bCVE-\d{4}-\d{4,7}\b")
 
 
@@ -24,7 +25,8 @@ class Known(Struct, frozen=True):
     `headline` and `text` are the message that was signed, or the commit's. `parent` is
     the release before it, `base` the one that its changed paths were told against: the
     newest older one that was here, which may not be the parent. `packages` is the id of
-    the file that its packages are known from. `source` is where its recipe lies.
+    the file that its packages are known from. `source` is where its recipe lies,
+    `cves` are those that message and notes name.
     """
 
     commit: ObjectId
@@ -125,20 +127,14 @@ def gaps(releases: Sequence[Known]) -> int:
 
 
 def cves(*texts: str) -> tuple[str, ...]:
-    """The vulnerabilities that texts name, sorted by year and number."""
-    found = {cve for text in texts for cve in _CVE.findall(text)}
-    return tuple(sorted(found, key=lambda cve: tuple(map(int, cve.split("-")[1:]))))
+    """The vulnerabilities that texts name, in their order; not more than `MAX_CVES`."""
+    found = dict.fromkeys(cve for text in texts for cve in _CVE.findall(text))
+    return tuple(found)[:MAX_CVES]
 
 
 def brought(told: Changes, older: Known | None, release: Known) -> Changes:
     """What a release brings to those who had the older one, in changelogs' words."""
     return changes.after(told, older.number if older else release.number - 1)
-
-
-def fixed(named: Iterable[str], told: Changes) -> tuple[str, ...]:
-    """The vulnerabilities that a release says it is about, and those of changelogs."""
-    every = [cve for found in told.sources.values() for c in found for cve in c.cves]
-    return cves(*named, *every)
 
 
 def is_cve(text: str) -> bool:

@@ -34,7 +34,7 @@ class Commit(Struct, frozen=True):
     parents: tuple[ObjectId, ...]
     committed: int
     headline: str
-    text: str = ""
+    text: str
 
 
 def parse(raw: bytes) -> Commit:

@@ -17,11 +17,12 @@ from updater.core.text import plural, safe, safe_lines, show_path
 from updater.core.times import day
 from updater.model import Offer
 from updater.report import log
-from updater.report.layout import clip, labelled, wrap
+from updater.report.layout import clip, flush, labelled, wrap
 from updater.report.sections import Attention
 
 ATTENTION_ROWS = 8
 SECURITY_ROWS = 10
+CVES = 3  # of one source; more are counted
 NEWS_LINES = 12  # of one notice
 _WIDTH = 80
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -136,10 +137,11 @@ def _security(notes: Notes) -> list[str]:
     counts = f"{plural(len(found), 'source')}, {plural(len(cves), 'CVE')}"
     lines = labelled("SECURITY", counts, _WIDTH)
     for source, version, urgency, every in found[:SECURITY_ROWS]:
-        lines.append(
-            f"  {safe(source, 40):<14} {safe(version, 60)}  {safe(urgency, 12)}"
-        )
-        lines += wrap(", ".join(every), " " * 17, _WIDTH) if every else []
+        named = f"  {safe(source, 40):<14} {safe(version, 60)}"
+        lines.append(flush(clip(named, _WIDTH - 12), safe(urgency, 10), _WIDTH))
+        if every:
+            more = f" and {len(every) - CVES:,} more" if len(every) > CVES else ""
+            lines.append(f"{'':<17}{', '.join(every[:CVES])}{more}")
     left = len(found) - SECURITY_ROWS
     return [*lines, f"  ... {left:,} more: osupdate diff"] if left > 0 else lines
 

@@ -84,6 +84,11 @@ class Seen:
         except UntrustedError:
             return None
 
+    def changes_name(self, commit: ObjectId, cve: str) -> bool:
+        """Whether changelogs name a vulnerability; quicker than reading them."""
+        data = self._unpack(commit, _CHANGES)
+        return data is not None and f'"{cve}"'.encode() in data
+
     def paths(self, commit: ObjectId) -> bytes | None:
         """The paths that changed, each between two NULs; None when that is not known.
 
