@@ -111,7 +111,7 @@ def _news(notes: Notes) -> list[str]:
     for source, change in _entries(notes, news=True):
         lines.append(f"NEWS       {safe(source, 60)} {safe(change.version, 60)}")
         lines += [f"  {safe(line, 200)}".rstrip() for line in change.text[:NEWS_LINES]]
-        left = len(change.text) - NEWS_LINES + change.cut
+        left = max(0, len(change.text) - NEWS_LINES) + change.cut
         if left > 0:
             lines.append(f"  ... {plural(left, 'more line')}")
     return lines

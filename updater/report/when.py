@@ -90,11 +90,11 @@ def _sentence(answer: Answer) -> str:
 
 def _thing(answer: Answer, found: Found) -> str:
     name = safe(answer.question.name, 100)
-    if answer.question.is_cve:
-        return f"{name} is fixed" + (
-            f" by {safe(found.version, 80)}" if found.version else ""
-        )
-    return f"{name} {safe(found.version or '', 80)}"
+    if not answer.question.is_cve:
+        return f"{name} {safe(found.version or '', 80)}"
+    if found.version is None:
+        return f"{name} is named by the notes, and by no changelog"
+    return f"{name} is fixed by {safe(found.version, 80)}"
 
 
 def _no(answer: Answer, newest: Found, first: Found | None, what: str) -> str:

@@ -150,7 +150,7 @@ class Seen:
     def _unpack(self, commit: ObjectId, name: str) -> bytes | None:
         data = self._read(commit, name)
         try:
-            return None if data is None else gzip.decompress(data)
+            return gzip.decompress(data) if data else None  # nothing is no archive
         except (OSError, EOFError, zlib.error):
             return None
 
