@@ -137,8 +137,8 @@ class _Asked:
         except HostError:
             from updater.agent import look  # noqa: PLC0415 - loads libgit2
 
-            look.survey_one(self._room, self._record)  # makes a lost index anew
-            return index.Peek(self._index_data())
+            found = look.survey_one(self._room, self._record)  # makes it anew
+            return index.Peek(found.index.to_bytes())
 
     def _index_data(self) -> bytes:
         path = self._room.layout.index(self._record.id)

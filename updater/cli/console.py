@@ -1,6 +1,8 @@
 """The terminal, or what stands in its place: data on stdout, the rest on stderr."""
 
+import json
 import os
+import re
 import sys
 import time
 from argparse import Namespace
@@ -17,6 +19,7 @@ from updater.report.words import duration, plural, safe, size
 WIDTH = 72  # columns of a stage line
 _REFRESH = 0.1  # seconds between two drawings of the progress line
 _RED, _GREEN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[1m", "\033[0m"
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")  # of JSON, so only inside of strings
 _ALARMS = ("PROBLEM", "STALE")
 
 
@@ -76,8 +79,11 @@ class Console:
         pydoc.pager("\n".join(self._fit(line) for line in lines) + "\n")
 
     def object(self, value: dict[str, Any]) -> None:
-        """Print one JSON object, on one line."""
-        print(msgspec.json.encode(value).decode(), flush=True)
+        """Print one JSON object, on one line, with nothing that a terminal obeys."""
+        text = msgspec.json.encode(value).decode()
+        if not text.isascii():
+            text = _NOT_ASCII.sub(_escaped, text)
+        print(text, flush=True)
 
     def raw(self, data: bytes) -> None:
         """Bytes for another program, on stdout as they are."""
@@ -129,6 +135,11 @@ class Console:
     def _fit(self, line: str) -> str:
         encoding = (sys.stdout.encoding or "ascii").lower()
         return line if encoding.startswith("utf") else line.replace("●", "*")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    char = match[0]
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 class StageLines:
