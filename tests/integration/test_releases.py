@@ -7,7 +7,7 @@ import stat
 import subprocess
 
 import pytest
-from support.factory import CREATED, make_key, make_rootfs, publish_release
+from support.factory import make_key, make_rootfs, publish_release
 from support.machine import Machine
 from support.releases import HOSTILE, assert_tame
 
@@ -637,20 +637,3 @@ def test_what_a_release_says_is_never_obeyed(hostile, argv):
     assert done.code in (0, 1)
     assert_tame(done.out)
     assert_tame(done.err)
-
-
-@pytest.mark.root
-def test_people_without_privileges_may_ask(machine):
-    """As nobody, where only root may look into the deployment."""
-    machine.root.parent.chmod(0o755)
-    for path in machine.root.parents:
-        if path.stat().st_uid == 0 and path.name.startswith("pytest"):
-            path.chmod(0o755)
-    machine.prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    for argv in (["log"], ["notes"], ["when", "curl"], ["history"], ["status"]):
-        assert machine.finish(*argv).out
-    done = machine.finish("blame", "/etc/motd")
-    assert "only root may look" in done.out
-    assert "OpenSSL fix (CVE-2023-5678)" in done.out
-    machine.finish("restore", "/etc/motd", code=1)
-    assert CREATED

@@ -52,9 +52,14 @@ def open_live(room: Room, state: State) -> Live:
     """Compare what runs with its release, by stat; only what was touched is read.
 
     Raises:
-        UsageError: nothing runs. HostError, UntrustedError.
+        UsageError: nothing runs. RefusedError: only root may look. HostError,
+            UntrustedError.
     """
     record = names.require(room.running(state), "running", state.deployments)
+    if not os.access(room.layout.deployments, os.X_OK):
+        raise RefusedError(
+            "only root may look at the files of what runs", hint="sudo osupdate ..."
+        )
     one = look.survey_one(room, record)
     others = [other for other in state.deployments if other.id != record.id]
     surveyed = (one, *indexed(room, others))
