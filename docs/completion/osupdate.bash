@@ -59,7 +59,7 @@ _osupdate() {
         publish)
             own="--repo --product --version --number --arch --notes --key --source
                 --created --exclude --include --no-default-excludes --allow-secret
-                --allow-id-change --security-floor --unsigned --draft-notes
+                --allow-id-change --changelogs --security-floor --unsigned --draft-notes
                 --provenance"
             if [[ $current != -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -112,8 +112,8 @@ def test_the_tree_is_the_rootfs_and_the_manifest_says_the_rest(repo, rootfs, key
         *("bin", "etc/group", "etc/os-release", "etc/passwd"),
         *("usr/bin/sh", "usr/bin/su", "usr/share/big", "usr/share/x y"),
         '"usr/share/\\377\\376"',
-        *(f"usr/lib/osupdate/{n}" for n in ("manifest", "notes.md", "packages.json")),
-        "usr/lib/osupdate/release.toml",
+        *(f"usr/lib/osupdate/{n}" for n in ("changes.json", "manifest", "notes.md")),
+        *(f"usr/lib/osupdate/{n}" for n in ("packages.json", "release.toml")),
     }
     data = show(repo, "usr/lib/osupdate/manifest").encode()
     found = manifest.parse(data)
@@ -226,7 +226,8 @@ from updater.publish.release import publish
 from updater.publish.request import PublishRequest
 rootfs, repo, key, cache = sys.argv[1:]
 publish(PublishRequest(rootfs=rootfs, repo=repo, product="acme-gw", version="2",
-    arch="amd64", machine="", key=key, cache=cache, created=1_770_090_000))
+    arch="amd64", machine="", key=key, cache=cache, created=1_770_090_000,
+    notes="acme-gw 2, made for a test"))
 """
 
 
@@ -259,13 +260,13 @@ def test_notes_source_and_floor_are_in_the_release(repo, rootfs, key):
         number=42,
         security_floor=40,
         source="https://example.org/recipe@abc",
-        notes="# Fix\n\nWhy now: read.\n",
+        notes="# Sockets fixed\n\nWhy now: read.\n",
     )
     said = show(repo, "usr/lib/osupdate/release.toml")
     assert "number = 42\nsecurity_floor = 40\nbootable = false\n" in said
     assert 'source = "https://example.org/recipe@abc"' in said
-    assert show(repo, "usr/lib/osupdate/notes.md") == "# Fix\n\nWhy now: read.\n"
-    assert git(repo, "log", "-1", "--format=%s|%b").startswith("Fix|Why now: read.")
+    assert show(repo, "usr/lib/osupdate/notes.md") == "# Sockets fixed\n\nWhy now: read.\n"
+    assert git(repo, "log", "-1", "--format=%s|%b").startswith("Sockets fixed|Why now: read.")
     tag = git(repo, "cat-file", "tag", "release/1")
     assert "Number: 42\nSecurity-Floor: 40\n" in tag
 
@@ -284,6 +285,7 @@ def test_packages_and_architecture_come_from_dpkg(repo, rootfs, key):
             "source": "hello",
             "arch": "arm64",
             "size": 280 * 1024,
+            "family": "dpkg",
         }
     ]
     assert 'arch = "arm64"' in show(repo, "usr/lib/osupdate/release.toml")

@@ -166,6 +166,23 @@ def since(
     return found
 
 
+def again(
+    changes: Changes, moved: Iterable[sources.SourceChange], release: int
+) -> Changes:
+    """What is known already of a step that another release took before."""
+    found = {
+        step.source: tuple(
+            structs.replace(change, release=release)
+            for change in changes.sources.get(step.source, ())
+            if _is_between(change.version, step)
+        )
+        for step in moved
+    }
+    return Changes(
+        changes.since, {source: told for source, told in found.items() if told}
+    )
+
+
 def _is_between(version: str, moved: sources.SourceChange) -> bool:
     if not version:
         return True

@@ -53,6 +53,7 @@ def tell(
     found: Sequence[Package],
     source: Source,
     directories: Sequence[str],
+    progress: Callable[[str, int, int, int], None],
 ) -> Told:
     """What a release brings, united with what its predecessors brought.
 
@@ -63,6 +64,7 @@ def tell(
         source: its root filesystem.
         directories: of .deb files or of documentation, for what the root filesystem
             does not have.
+        progress: called with "changes", sources done, all sources that changed, 0.
     """
     last = goal.previous
     if last is None:
@@ -74,12 +76,21 @@ def tell(
         return Told(changes.write(before), notices)
     library = _Library(source, directories)
     every = dict(_rpm([c for c in moved if c.family == "rpm"], source, read))
-    every.update((c.source, library.entries(c)) for c in moved if c.family == "dpkg")
+    for done, change in enumerate(moved):
+        progress("changes", done, len(moved), 0)
+        if change.family == "dpkg":
+            every[change.source] = library.entries(change)
     known = {name: entries for name, entries in every.items() if entries}
+    unknown = [change for change in moved if change.source not in known]
     brought = changes.from_entries(known, number, last.release.number)
-    lacking = [change for change in moved if _lacks(change, known)]
+    known_before = changes.again(before, unknown, number)
+    lacking = [
+        change
+        for change in unknown
+        if change.source not in known_before.sources and _lacks(change)
+    ]
     return Told(
-        changes.write(changes.unite([brought, before])),
+        changes.write(changes.unite([brought, known_before, before])),
         (*notices, *library.notices, *_missing(lacking, len(moved))),
     )
 
@@ -94,12 +105,11 @@ def _before(data: bytes | None, number: int) -> tuple[Changes, tuple[str, ...]]:
         return Changes(number), (f"changes are told anew from here on: {error}",)
 
 
-def _lacks(change: SourceChange, known: Mapping[str, Sequence[Entry]]) -> bool:
+def _lacks(change: SourceChange) -> bool:
     """Whether there should be entries: a downgrade, or apk, brings none."""
-    if change.source in known or change.family not in _WITH_CHANGELOGS:
-        return False
     old, new = change.old, change.new
-    return old is None or order.compare(change.family, old, new) < 0
+    forward = old is None or order.compare(change.family, old, new) < 0
+    return forward and change.family in _WITH_CHANGELOGS
 
 
 def _missing(lacking: Sequence[SourceChange], changed: int) -> Iterator[str]:

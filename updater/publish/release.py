@@ -247,7 +247,9 @@ def _make(
     hashed = content.hash_files(rootfs.nodes, rootfs.known, store)
     found, arch = content.find_packages(rootfs.nodes, rootfs.source)
     release = _release(request, goal, number, request.arch or arch or request.machine)
-    told = changelogs.tell(goal, number, found, rootfs.source, request.changelogs)
+    told = changelogs.tell(
+        goal, number, found, rootfs.source, request.changelogs, progress
+    )
     own = {
         MANIFEST_PATH: content.write_manifest(rootfs.nodes),
         RELEASE_TOML_PATH: commit.write_release_toml(

@@ -31,25 +31,19 @@ def parse(data: bytes) -> list[Package]:
     """
     text.check(data)
     found: dict[str, Package] = {}
-    for line, stanza in _stanzas(data):
+    for offset, stanza in text.paragraphs(data):
         try:
             package = _package(_fields(stanza))
         except ValueError as error:
+            line = text.line_at(data, offset)
             raise ValueError(f"in the paragraph at line {line}, {error}") from error
         if package.name in found:
+            line = text.line_at(data, offset)
             raise ValueError(f"line {line}: package {package.name} appears twice")
         found[package.name] = package
         if len(found) > text.MAX_PACKAGES:
             raise ValueError(f"it has more than {text.MAX_PACKAGES} packages")
     return list(found.values())
-
-
-def _stanzas(data: bytes) -> Iterator[tuple[int, bytes]]:
-    line = 1
-    for stanza in data.split(b"\n\n"):
-        if stanza.strip():
-            yield line, stanza
-        line += stanza.count(b"\n") + 2
 
 
 def _fields(stanza: bytes) -> dict[bytes, bytes]:
@@ -80,9 +74,14 @@ def _package(fields: Mapping[bytes, bytes]) -> Package:
 
 
 def listed(data: bytes) -> dict[str, list[bytes]]:
-    """Package -> its files and directories."""
+    """Package -> its files and directories.
+
+    Raises:
+        ValueError: it is damaged; with the line number.
+    """
+    text.check(data)
     found: dict[str, list[bytes]] = {}
-    for _, stanza in _stanzas(data):
+    for _, stanza in text.paragraphs(data):
         paths: list[bytes] = []
         name, directory = "", b""
         for line in stanza.split(b"\n"):
@@ -97,6 +96,12 @@ def listed(data: bytes) -> dict[str, list[bytes]]:
                 name = value.decode("utf-8", "replace")
         found[name] = paths
     return found
+
+
+def is_rules(path: bytes) -> bool:
+    """Whether a list of protected paths is at this path."""
+    name = path.removeprefix(PROTECTED)
+    return name != path and name.endswith(b".list") and not name.startswith(b".")
 
 
 def parse_rules(data: bytes) -> list[Rule]:

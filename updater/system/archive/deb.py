@@ -52,6 +52,8 @@ def _data_of(file: BufferedReader) -> BufferedReader:
         raise ValueError("it is not an ar archive")
     while len(header := file.read(_HEADER)) == _HEADER:
         size = int(header[_SIZE])
+        if size < 0:
+            raise ValueError("a member has no size")
         if header.startswith(b"data.tar"):
             return file
         file.seek(size + size % 2, io.SEEK_CUR)

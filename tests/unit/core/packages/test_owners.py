@@ -124,6 +124,8 @@ def test_every_family_is_understood_even_side_by_side(tmp_path):
         {
             apk.INSTALLED[0]: b"P:musl\nV:1\nF:lib\nR:ld-musl\nF:etc\nR:musl.conf\n\n",
             apk.PROTECTED + b"a.list": b"-etc/musl.conf\n",
+            apk.PROTECTED + b"a.list.apk-new": b"+etc/musl.conf\n",
+            apk.PROTECTED + b".b.list": b"+etc/musl.conf\n",
             pacman.LOCAL + b"zsh-5.9-5/files": b"%FILES%\nusr/bin/zsh\netc/zsh\n\n"
             b"%BACKUP%\netc/zsh\t0\n",
             pacman.LOCAL + b"zsh-5.9-5/desc": b"%NAME%\nzsh\n",

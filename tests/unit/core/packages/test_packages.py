@@ -1,4 +1,7 @@
+import contextlib
 import json
+import time
+import tracemalloc
 
 import pytest
 from support import rpmdb
@@ -125,3 +128,47 @@ def test_the_architecture_is_that_of_most_packages_that_have_one():
     made += [Package(str(i), "1", "s", "all") for i in range(9)]
     assert packages.main_arch(made) == "a"
     assert packages.main_arch([]) is None
+
+
+HEAD = b"Package: x\nStatus: a b installed\nVersion: 1"
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        (dpkg.STATUS, HEAD + b"\n" + b"a\n" * 1_900_000),
+        (dpkg.STATUS, HEAD + b" " * 5_000_000 + b"x\n"),
+        (dpkg.STATUS, HEAD + b"\n" + b"Conffiles:\n" + b" /a " * 1_000_000 + b"\n"),
+        (dpkg.STATUS, b" " * 5_000_000 + b"\n"),
+        (dpkg.STATUS, b"\n" * 1_900_000),
+        (apk.INSTALLED[0], b"P:x\nV:1\n" + b"a\n" * 1_900_000),
+        (pacman.LOCAL + b"a-1-1/desc", b"%NAME%\n" + b"a\n" * 1_900_000),
+        (pacman.LOCAL + b"a-1-1/files", b"%BACKUP%\n" + b"\t" * 5_000_000 + b"\n"),
+    ],
+    ids=[
+        "short lines",
+        "spaces in a field",
+        "a long line of conffiles",
+        "spaces",
+        "empty lines",
+        "fields of apk",
+        "a long section",
+        "a long backup",
+    ],
+)
+def test_a_database_that_is_odd_takes_no_time_and_no_memory(path, data):
+    tracemalloc.start()
+    try:
+        began = time.process_time()
+        for read in (packages.find, packages.find_owners):
+            with contextlib.suppress(RefusedError):
+                read([path], lambda _: data)
+        assert time.process_time() - began < 10
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(data) + (1 << 24)
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_lines_than_any_database_has_are_refused():
+    with pytest.raises(RefusedError, match="more than 2000000 lines"):
+        packages.find([dpkg.STATUS], lambda _: b"a\n" * 2_000_001)
