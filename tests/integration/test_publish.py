@@ -265,8 +265,10 @@ def test_notes_source_and_floor_are_in_the_release(repo, rootfs, key):
     said = show(repo, "usr/lib/osupdate/release.toml")
     assert "number = 42\nsecurity_floor = 40\nbootable = false\n" in said
     assert 'source = "https://example.org/recipe@abc"' in said
-    assert show(repo, "usr/lib/osupdate/notes.md") == "# Sockets fixed\n\nWhy now: read.\n"
-    assert git(repo, "log", "-1", "--format=%s|%b").startswith("Sockets fixed|Why now: read.")
+    notes = show(repo, "usr/lib/osupdate/notes.md")
+    assert notes == "# Sockets fixed\n\nWhy now: read.\n"
+    message = git(repo, "log", "-1", "--format=%s|%b")
+    assert message.startswith("Sockets fixed|Why now: read.")
     tag = git(repo, "cat-file", "tag", "release/1")
     assert "Number: 42\nSecurity-Floor: 40\n" in tag
 

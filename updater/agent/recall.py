@@ -94,14 +94,17 @@ def _add(seen: Seen, told: history.Told, here: Sequence[Known], read: Read) -> K
 def _base(
     told: history.Told, here: Sequence[Known], read: Read
 ) -> tuple[ObjectId | None, list[bytes] | None]:
-    """The release to compare with, its parent if that is here, and what differs."""
+    """The release to compare with, its parent if that is here, and what differs.
+
+    The first release of all changed everything that it has.
+    """
+    if told.known.parent is None:
+        return None, history.all_paths(told.tree, read)
     older = [release for release in here if release.number < told.known.number]
     for commit in (
         told.known.parent,
         *(r.commit for r in chronicle.newest_first(older)),
     ):
-        if commit is None:
-            continue
         try:
             before = history.root_of(commit, read)
             return commit, history.changed_paths(before, told.tree, read)

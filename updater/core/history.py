@@ -149,6 +149,25 @@ def changed_paths(old: ObjectId, new: ObjectId, read: Read) -> list[bytes]:
     return sorted(found)
 
 
+def all_paths(root: ObjectId, read: Read) -> list[bytes]:
+    """The files and symlinks of a tree, and what git cannot hold; sorted.
+
+    Raises:
+        KeyError, UntrustedError: some of the trees are not here, or damaged.
+    """
+    found = {path for path, meta in metadata_of(root, read).items() if meta.type}
+    waiting = [(b"", root)]
+    while waiting:
+        top, oid = waiting.pop()
+        for entry in tree.parse(_content(oid, "tree", read), submodules=True)[0]:
+            path = top + b"/" + entry.name if top else entry.name
+            if entry.mode is GitMode.TREE:
+                waiting.append((path, entry.oid))
+            else:
+                found.add(path)
+    return sorted(found)
+
+
 def touched(old: ObjectId, new: ObjectId, path: bytes, read: Read) -> bool:
     """Whether one path, or anything below it, differs between two trees.
 

@@ -1,13 +1,13 @@
 """public/releases: what every release said of itself that was ever verified here.
 
-It outlives the deployments, and everybody may read it. One directory a release, made
-whole and then renamed:
+It outlives the deployments, and everybody may read it. Two files a release, because
+a file costs a block:
 
-    <commit>/release.json        name, number, message: `core.chronicle.Known`
-    <commit>/notes.md            as it was published
-    <commit>/packages.json.gz    its packages
-    <commit>/changes.json.gz     what changelogs say of it since `base`
-    <commit>/paths.gz            the paths that changed since `base`, each ending in NUL
+    <commit>.json   name, number, message (`core.chronicle.Known`), and the notes
+    <commit>.gz     a line of lengths, then packages, changelogs, and changed paths
+
+`.json` is written last: with it, all of a release is there. The paths are those that
+changed since `base`, each ending in NUL.
 """
 
 import gzip
@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from updater.core import changes
 from updater.core.changes import Changes
@@ -26,10 +27,20 @@ from updater.model import ObjectId, Package
 from updater.system import fs
 
 LIMIT = 1000  # releases; of more, the oldest are forgotten
-_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
-_FACTS, _NOTES = "release.json", "notes.md"
-_PACKAGES, _PATHS = "packages.json.gz", "paths.gz"
-_CHANGES = "changes.json.gz"
+_NAME = re.compile(r"([0-9a-f]{40})(\.json|\.gz)\Z")
+
+
+class _Facts(Struct, frozen=True):
+    known: Known
+    notes: str | None
+
+
+class _Lengths(Struct, frozen=True):
+    """Bytes of each part; None is not known."""
+
+    packages: int | None
+    changes: int | None
+    paths: int | None
 
 
 class Seen:
@@ -40,45 +51,30 @@ class Seen:
 
     def commits(self) -> set[ObjectId]:
         """Which ones are there."""
-        try:
-            names = os.listdir(self._directory)
-        except OSError:
-            return set()
-        return {ObjectId(name) for name in names if _COMMIT.match(name)}
+        matches = (_NAME.match(name) for name in self._names())
+        return {ObjectId(m[1]) for m in matches if m and m[2] == ".json"}
 
     def releases(self) -> tuple[Known, ...]:
         """Everything that can be read, newest first; what is damaged is not there."""
-        found = []
-        for commit in self.commits():
-            data = self._read(commit, _FACTS)
-            try:
-                known = msgspec.json.decode(data or b"", type=Known)
-            except msgspec.DecodeError:
-                continue
-            if known.commit == commit:
-                found.append(known)
-        return newest_first(found)
+        facts = map(self._facts, self.commits())
+        return newest_first(told.known for told in facts if told is not None)
 
     def notes(self, commit: ObjectId) -> str | None:
         """notes.md; None when there was none."""
-        data = self._read(commit, _NOTES)
-        return None if data is None else data.decode("utf-8", "replace")
+        facts = self._facts(commit)
+        return None if facts is None else facts.notes
 
     def packages(self, commit: ObjectId) -> tuple[Package, ...] | None:
         """The packages; None when they are not known."""
-        data = self._unpack(commit, _PACKAGES)
+        data = self._part(commit, "packages")
         try:
-            return (
-                None
-                if data is None
-                else msgspec.json.decode(data, type=tuple[Package, ...])
-            )
+            return None if data is None else msgspec.json.decode(data, type=_PACKAGES)
         except msgspec.DecodeError:
             return None
 
     def changes(self, commit: ObjectId) -> Changes | None:
         """What changelogs say; None when nobody told."""
-        data = self._unpack(commit, _CHANGES)
+        data = self._part(commit, "changes")
         try:
             return None if data is None else changes.parse(data)
         except UntrustedError:
@@ -86,7 +82,7 @@ class Seen:
 
     def changes_name(self, commit: ObjectId, cve: str) -> bool:
         """Whether changelogs name a vulnerability; quicker than reading them."""
-        data = self._unpack(commit, _CHANGES)
+        data = self._part(commit, "changes")
         return data is not None and f'"{cve}"'.encode() in data
 
     def paths(self, commit: ObjectId) -> bytes | None:
@@ -94,7 +90,7 @@ class Seen:
 
         Not a list: whether a path is among tens of thousands is asked of hundreds.
         """
-        data = self._unpack(commit, _PATHS)
+        data = self._part(commit, "paths")
         return None if data is None else b"\0" + data
 
     def add(
@@ -108,52 +104,71 @@ class Seen:
         """Remember a release; one that is there stays as it is.
 
         Raises:
-            HostError: it is not remembered, and nothing is half there.
+            HostError: it is not remembered.
         """
-        final = os.path.join(self._directory, known.commit)
-        if os.path.isdir(final):
+        if known.commit in self.commits():
             return
-        temporary = f"{final}.tmp"
-        fs.remove_tree(temporary)
-        fs.make_directories(temporary)
-        files = {_FACTS: msgspec.json.format(msgspec.json.encode(known), indent=1)}
-        if notes is not None:
-            files[_NOTES] = notes.encode("utf-8", "surrogateescape")
-        if packages is not None:
-            files[_PACKAGES] = _pack(msgspec.json.encode(packages))
-        if told is not None:
-            files[_CHANGES] = _pack(changes.write(told))
-        if paths is not None:
-            files[_PATHS] = _pack(b"".join(path + b"\0" for path in paths))
-        try:
-            for name, data in files.items():
-                fs.write_durably(os.path.join(temporary, name), data)
-            fs.rename(temporary, final)
-        except OSError as error:
-            raise fs.host_error(error, f"cannot write {final}") from error
+        fs.make_directories(self._directory)
+        parts = (
+            None if packages is None else msgspec.json.encode(packages),
+            None if told is None else changes.write(told),
+            None if paths is None else b"".join(path + b"\0" for path in paths),
+        )
+        lengths = _Lengths(*(None if part is None else len(part) for part in parts))
+        head = msgspec.json.encode(lengths) + b"\n"
+        packed = gzip.compress(
+            head + b"".join(part or b"" for part in parts), 6, mtime=0
+        )
+        shown = notes and notes.encode("utf-8", "replace").decode()
+        facts = msgspec.json.format(msgspec.json.encode(_Facts(known, shown)), indent=1)
+        fs.write_durably(self._path(known.commit, "gz"), packed)
+        fs.write_durably(self._path(known.commit, "json"), facts + b"\n")
 
     def tidy(self) -> None:
         """Forget the oldest beyond `LIMIT`, and what an interrupted run left."""
         beyond = {known.commit for known in self.releases()[LIMIT:]}
-        names = os.listdir(self._directory) if os.path.isdir(self._directory) else []
-        for name in names:
-            if name.endswith(".tmp") or name in beyond:
+        whole = self.commits() - beyond
+        for name in self._names():
+            match = _NAME.match(name)
+            if name.endswith(".tmp") or (match and match[1] not in whole):
                 fs.remove_tree(os.path.join(self._directory, name))
 
-    def _read(self, commit: ObjectId, name: str) -> bytes | None:
+    def _names(self) -> list[str]:
         try:
-            with open(os.path.join(self._directory, commit, name), "rb") as file:
+            return os.listdir(self._directory)
+        except OSError:
+            return []
+
+    def _path(self, commit: ObjectId, kind: str) -> str:
+        return os.path.join(self._directory, f"{commit}.{kind}")
+
+    def _read(self, commit: ObjectId, kind: str) -> bytes:
+        try:
+            with open(self._path(commit, kind), "rb") as file:
                 return file.read()
         except OSError:
-            return None
+            return b""
 
-    def _unpack(self, commit: ObjectId, name: str) -> bytes | None:
-        data = self._read(commit, name)
+    def _facts(self, commit: ObjectId) -> _Facts | None:
         try:
-            return gzip.decompress(data) if data else None  # nothing is no archive
-        except (OSError, EOFError, zlib.error):
+            facts = msgspec.json.decode(self._read(commit, "json"), type=_Facts)
+        except msgspec.DecodeError:
             return None
+        return facts if facts.known.commit == commit else None
+
+    def _part(self, commit: ObjectId, name: str) -> bytes | None:
+        try:
+            head, _, body = gzip.decompress(self._read(commit, "gz")).partition(b"\n")
+            lengths = msgspec.json.decode(head, type=_Lengths)
+        except (OSError, EOFError, zlib.error, msgspec.DecodeError):
+            return None
+        at = 0
+        for field in lengths.__struct_fields__:
+            length = getattr(lengths, field)
+            if field == name:
+                return None if length is None else body[at : at + length]
+            at += length or 0
+        raise AssertionError(f"there is no part {name}")
 
 
-def _pack(data: bytes) -> bytes:
-    return gzip.compress(data, 6, mtime=0)
+_PACKAGES = tuple[Package, ...]

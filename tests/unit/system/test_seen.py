@@ -24,7 +24,7 @@ def store(tmp_path):
 
 
 def fill(store, release, paths=(b"etc/motd", b"usr/bin/\xff x")):
-    store.add(release, "Notes \udcff\n", [CURL], TOLD, paths)
+    store.add(release, "Notes \udcff é\n", [CURL], TOLD, paths)
 
 
 def test_everything_that_was_told_is_told_again(store):
@@ -34,7 +34,7 @@ def test_everything_that_was_told_is_told_again(store):
     assert store.packages(release.commit) == (CURL,)
     assert store.changes(release.commit) == TOLD
     assert store.paths(release.commit) == b"\0etc/motd\0usr/bin/\xff x\0"
-    assert store.notes(release.commit) == "Notes \ufffd\n"
+    assert store.notes(release.commit) == "Notes ? é\n"
     assert store.changes_name(release.commit, "CVE-2024-1111")
     assert not store.changes_name(release.commit, "CVE-2024-111")
 
@@ -70,38 +70,51 @@ def test_a_release_that_is_there_stays_as_it_is(store):
     assert store.paths("02" * 20) != b"\0"
 
 
-@pytest.mark.parametrize("name", ["packages.json.gz", "changes.json.gz", "paths.gz"])
-@pytest.mark.parametrize("data", [b"", b"junk", gzip.compress(b"{")[:-4]])
-def test_what_is_damaged_is_not_known_and_breaks_nothing(store, tmp_path, name, data):
+@pytest.mark.parametrize(
+    "data", [b"", b"junk", gzip.compress(b"{")[:-4], gzip.compress(b"[]\n")]
+)
+def test_what_is_damaged_is_not_known_and_breaks_nothing(store, tmp_path, data):
     release = known("1.1", 2)
     fill(store, release)
-    (tmp_path / "releases" / release.commit / name).write_bytes(data)
-    read = {"packages.json.gz": store.packages, "changes.json.gz": store.changes}
-    assert read.get(name, store.paths)(release.commit) is None
+    (tmp_path / "releases" / f"{release.commit}.gz").write_bytes(data)
+    for read in (store.packages, store.changes, store.paths):
+        assert read(release.commit) is None
+    assert not store.changes_name(release.commit, "CVE-2024-1111")
     assert store.releases() == (release,)
+
+
+def test_parts_that_are_not_what_they_should_be_are_not_known(store, tmp_path):
+    release = known("1.1", 2)
+    fill(store, release)
+    parts = b'{"packages":1,"changes":1,"paths":0}\n[{'
+    (tmp_path / "releases" / f"{release.commit}.gz").write_bytes(gzip.compress(parts))
+    assert store.packages(release.commit) is None
+    assert store.changes(release.commit) is None
+    assert store.paths(release.commit) == b"\0"
 
 
 def test_facts_that_are_damaged_or_of_another_release_are_not_believed(store, tmp_path):
     for number in (1, 2):
         fill(store, known(f"1.{number}", number))
-    directory = tmp_path / "releases"
-    facts = (directory / ("01" * 20) / "release.json").read_bytes()
-    (directory / ("02" * 20) / "release.json").write_bytes(facts)
+    first, second = (tmp_path / "releases" / f"{f'0{n}' * 20}.json" for n in (1, 2))
+    second.write_bytes(first.read_bytes())
     assert [r.version for r in store.releases()] == ["1.1"]
-    (directory / ("01" * 20) / "release.json").write_bytes(b'{"commit": 1}')
+    first.write_bytes(b'{"known": 1}')
     assert store.releases() == ()
 
 
 def test_an_interrupted_run_leaves_nothing_that_counts(store, tmp_path):
-    half = tmp_path / "releases" / ("01" * 20 + ".tmp")
-    half.mkdir(parents=True)
-    (half / "release.json").write_text("{")
-    assert store.commits() == set()
-    fill(store, known("1.0", 1))
-    assert [r.version for r in store.releases()] == ["1.0"]
-    half.mkdir()
+    directory = tmp_path / "releases"
+    fill(store, known("1.1", 2))
+    commit = "01" * 20
+    (directory / f"{commit}.gz").write_bytes(b"whole, but told of by nobody")
+    (directory / f"{commit}.json.tmp").write_text("{")
+    assert store.commits() == {"02" * 20}
     store.tidy()
-    assert not half.exists()
+    assert sorted(path.name for path in directory.iterdir()) == [
+        f"{'02' * 20}.gz",
+        f"{'02' * 20}.json",
+    ]
 
 
 def test_only_the_newest_are_kept(store, monkeypatch):
@@ -112,7 +125,7 @@ def test_only_the_newest_are_kept(store, monkeypatch):
     assert [r.version for r in store.releases()] == ["1.3", "1.2"]
 
 
-def test_a_full_disk_is_a_host_error_and_nothing_half_is_there(store, monkeypatch):
+def test_a_full_disk_is_a_host_error_and_the_release_is_not_there(store, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
