@@ -52,10 +52,27 @@ class Range(Struct, frozen=True):
 
 
 def newest_first(releases: Iterable[Known]) -> tuple[Known, ...]:
-    """In the order of their numbers; of equal ones the younger first."""
-    return tuple(
-        sorted(releases, key=lambda r: (r.number, r.created, r.commit), reverse=True)
-    )
+    """In the order of their numbers; of equal ones a child comes before its parent.
+
+    Numbers are equal where they are times: commits of one second.
+    """
+    alike: dict[int, list[Known]] = {}
+    for release in sorted(releases, key=lambda r: (r.created, r.commit), reverse=True):
+        alike.setdefault(release.number, []).append(release)
+    found: list[Known] = []
+    for number in sorted(alike, reverse=True):
+        found += _children_first(alike[number])
+    return tuple(found)
+
+
+def _children_first(releases: list[Known]) -> list[Known]:
+    found: list[Known] = []
+    while releases:
+        parents = {release.parent for release in releases}
+        first = next((r for r in releases if r.commit not in parents), releases[0])
+        found.append(first)
+        releases.remove(first)
+    return found
 
 
 def named(

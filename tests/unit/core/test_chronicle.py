@@ -13,6 +13,19 @@ def test_the_largest_number_is_the_newest_whatever_the_version_says():
     assert [r.version for r in chronicle.newest_first(mixed)] == ["1", "10", "9"]
 
 
+def test_of_commits_of_one_second_a_child_comes_before_its_parent():
+    chain = [
+        known(f"{n}", 5, commit=f"{n}" * 40, parent=f"{n - 1}" * 40 if n else None)
+        for n in (3, 0, 8, 2, 1, 9)
+    ]
+    ordered = [r.version for r in chronicle.newest_first(chain)]
+    assert [v for v in ordered if v < "4"] == ["3", "2", "1", "0"]
+    assert [v for v in ordered if v > "4"] == ["9", "8"]
+    assert chronicle.is_complete(
+        chronicle.newest_first(r for r in chain if r.version < "4")
+    )
+
+
 @pytest.mark.parametrize(
     ("wanted", "version"),
     [
