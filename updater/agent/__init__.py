@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from updater.report.blame import Blame
     from updater.report.diff import Report
     from updater.report.log import Log
+    from updater.report.mail import Patch
     from updater.report.notes import Notes
-    from updater.report.patch import Patch
     from updater.report.restore import Restored
     from updater.report.when import Answer
 

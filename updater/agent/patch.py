@@ -20,7 +20,7 @@ from updater.model import GitMode, LocalChange, State
 from updater.publish import refusals
 from updater.publish.defaults import DEFAULT_EXCLUDES
 from updater.publish.excludes import Selection
-from updater.report.patch import LeftOut, Patch
+from updater.report.mail import LeftOut, Patch
 from updater.system.git.patch import File, difference
 
 MAX_FILE = 32 << 20  # bytes that go into a mail

@@ -64,15 +64,15 @@ def run_blame(args: Namespace) -> int:
 def run_patch(args: Namespace) -> int:
     """`osupdate patch`: the mail on stdout, byte for byte; remarks on stderr."""
     found = agent(args).patch(paths_of("patch", args.paths))
-    from updater.report import patch  # noqa: PLC0415 - as above
+    from updater.report import mail  # noqa: PLC0415 - as above
 
     if args.console.json:
-        args.console.object(patch.to_json(found))
+        args.console.object(mail.to_json(found))
         return 0
-    for line in patch.remarks(found):
+    for line in mail.remarks(found):
         args.console.warn(line)
     if found.paths:
-        args.console.raw(patch.mail(found))
+        args.console.raw(mail.mail(found))
     return 0
 
 

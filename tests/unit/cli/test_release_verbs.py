@@ -16,8 +16,8 @@ from updater.errors import RefusedError
 from updater.model import LocalChange
 from updater.report.blame import Blame, Local, Look, Package
 from updater.report.log import Log, Row
+from updater.report.mail import LeftOut, Patch
 from updater.report.notes import Changed, Notes
-from updater.report.patch import LeftOut, Patch
 from updater.report.restore import Restored
 from updater.report.sections import Attention, Danger
 from updater.report.when import Answer, Found
