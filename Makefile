@@ -27,11 +27,11 @@ all: $(STAMP)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -e '.[publish]'
+	$(PIP) install -e '.[publish,site]'
 	touch $@
 
 $(TESTS): $(STAMP)
-	$(PIP) install -e '.[publish,test]'
+	$(PIP) install -e '.[publish,site,test]'
 	touch $@
 
 packages:
@@ -55,7 +55,7 @@ bench: $(TESTS)
 install: $(STAMP)
 	rm -rf '$(LIB)/lib'
 	install -d '$(LIB)/lib' '$(LIB)/config.d' '$(DESTDIR)/usr/bin'
-	$(PIP) install --no-compile --target '$(LIB)/lib' '.[publish]'
+	$(PIP) install --no-compile --target '$(LIB)/lib' '.[publish,site]'
 	rm -rf '$(LIB)/lib/bin' build
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash \
 		-s '$(DESTDIR)' '$(LIB)/lib'
@@ -68,7 +68,7 @@ install: $(STAMP)
 	'$(DESTDIR)/usr/bin/osupdate' --version
 	'$(DESTDIR)/usr/bin/osupdate' help exit-codes > /dev/null
 	$(PYTHON) -I -c 'import sys; sys.path.insert(1, "$(LIB)/lib"); \
-		import pygit2, zstandard, updater.agent, updater.fetcher'
+		import pygit2, zstandard, jinja2, markdown_it, updater.agent, updater.fetcher'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .cache

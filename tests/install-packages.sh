@@ -6,6 +6,7 @@ set -eu
 packages="
 attr
 bash
+chromium
 e2fsprogs
 git
 libcap2-bin

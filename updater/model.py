@@ -330,11 +330,19 @@ class LocalChange(Struct, frozen=True):
     kind: str
 
 
+class Brief(Struct, frozen=True):
+    """What an update changes where there is no room: a line, and what is dangerous."""
+
+    line: str
+    warnings: tuple[str, ...] = ()
+
+
 class Status(Struct, frozen=True):
     """Everything that `status` shows, gathered without the network.
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
+    `brief` is what the staged release changes, as far as that was kept.
     """
 
     state: State
@@ -350,6 +358,7 @@ class Status(Struct, frozen=True):
     enter_command: str | None
     now: int
     available: Offer | None = None
+    brief: Brief | None = None
 
 
 class Checked(Struct, frozen=True):
@@ -361,7 +370,10 @@ class Checked(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """What a person sees before consent; `report` is the rendered summary."""
+    """What a person sees before consent.
+
+    `report` is the rendered summary, `summary` the same in one line.
+    """
 
     running: Record | None
     version: str
@@ -374,6 +386,7 @@ class Preview(Struct, frozen=True):
     local_changes: tuple[LocalChange, ...]
     notices: tuple[str, ...]
     report: str
+    summary: str = ""
 
 
 class Applied(Struct, frozen=True):

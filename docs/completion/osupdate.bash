@@ -3,17 +3,17 @@
 _osupdate() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verbs="status check diff log notes when blame patch restore apply revert
-        history verify hold unhold pin gc config doctor publish help"
+        history verify hold unhold pin gc config doctor publish site help"
     local global="--root --config --json --color --no-pager --utc --offline --yes
         --quiet --verbose --help"
     local word verb="" own=""
 
     case $previous in
         --root | --repo) mapfile -t COMPREPLY < <(compgen -d -- "$current") && return ;;
-        --config | --notes | --key | --provenance)
+        --config | --notes | --key | --provenance | --trust)
             mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
         --color) own="auto always never" global="" ;;
-        --format) own="text json" global="" ;;
+        --format) own="text md html json" global="" ;;
         help) own="exit-codes $verbs" global="" ;;
     esac
     if [[ $own ]]; then
@@ -29,8 +29,12 @@ _osupdate() {
         status) own="--short --exit-code" ;;
         check) own="--exit-code" ;;
         diff)
-            own="--packages --files --format --exit-code running staged previous
-                available"
+            own="--packages --files --patch --changelogs --unexplained --local --format
+                --exit-code running staged previous offered available"
+            if [[ $current == /* ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+            fi
             ;;
         log) own="--repo running staged previous" ;;
         notes) own="--repo running staged previous available" ;;
@@ -63,6 +67,13 @@ _osupdate() {
                 --provenance"
             if [[ $current != -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+            fi
+            ;;
+        site)
+            own="--url --trust"
+            if [[ $current != -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -d -- "$current")
                 return
             fi
             ;;

@@ -32,10 +32,12 @@ MAY_IMPORT = {
     "report": {*BASE, "core", "system", "report"},
     "lock": {*BASE, "core", "system", "lock"},
     "publish": {*BASE, "core", "system", "publish"},
+    "site": {*BASE, "core", "system", "report", "site"},
     "fetcher": {*BASE, "system.git"},
     "agent": {*BASE, "agent", "core", "system", "steps", "report", "lock", "publish"}
     | {"fetcher", "config", "settings"},
-    "cli": {*BASE, "agent", "report", "lock", "publish", "config", "settings", "cli"},
+    "cli": {*BASE, "agent", "report", "lock", "publish", "site", "config", "settings"}
+    | {"cli"},
     "service": {*BASE, "agent", "report", "lock", "publish", "config", "settings"}
     | {"system.bus"},
     "__main__": {"cli"},
@@ -44,6 +46,13 @@ MAY_IMPORT = {
 """Room -> what its modules may import of the package."""
 
 EVERYWHERE = {"msgspec"}
+LIBRARY_DOORS = {
+    "pygit2": "updater.system.git",
+    "jinja2": "updater.report.page",
+    "markupsafe": "updater.report.page",
+    "markdown_it": "updater.site.notes",
+}
+"""Library -> the one room, or the one module, that knows it."""
 NO_IO = {"os", "io", "time", "logging", "pathlib", "shutil", "socket", "tempfile"}
 PROCESS_DOORS = {"updater.system.process", "updater.system.fetchchild"}
 PROCESS_MODULES = {"subprocess", "multiprocessing", "concurrent", "pty"}
@@ -99,9 +108,10 @@ def foreign_libraries(name, source):
         top = target.split(".")[0]
         if top == "updater" or top in sys.stdlib_module_names or top in EVERYWHERE:
             continue
-        if top == "pygit2" and not below(name, {"updater.system.git"}):
-            yield f"{name}:{line}: pygit2 belongs to updater.system.git"
-        elif room(name) != "system":
+        door = LIBRARY_DOORS.get(top)
+        if door and not below(name, {door}):
+            yield f"{name}:{line}: {top} belongs to {door}"
+        elif not door and room(name) != "system":
             yield f"{name}:{line}: {top} belongs behind a door in updater.system"
 
 
@@ -198,6 +208,10 @@ def test_every_module_has_a_room():
         (foreign_libraries, "updater.agent", "import pygit2"),
         (foreign_libraries, "updater.system.fs", "from pygit2 import Odb"),
         (foreign_libraries, "updater.cli.x", "import rich"),
+        (foreign_libraries, "updater.report.diff_html", "def f():\n import jinja2"),
+        (foreign_libraries, "updater.site.pages", "import markdown_it"),
+        (forbidden_imports, "updater.site.x", "from updater.publish import target"),
+        (forbidden_imports, "updater.report.x", "from updater.site import pages"),
         (impurity, "updater.core.x", "import os"),
         (impurity, "updater.core.x", "from time import time"),
         (impurity, "updater.core.x", "open('x')"),
@@ -225,6 +239,7 @@ def test_the_rule_sees_a_planted_mistake(rule, name, source):
         (forbidden_imports, "updater.system.git.a", "import updater.system.git.b"),
         (forbidden_imports, "updater.cli.x", "from updater import __version__, config"),
         (foreign_libraries, "updater.system.git.x", "import pygit2"),
+        (foreign_libraries, "updater.report.page", "import jinja2"),
         (process_door, "updater.system.process", "import subprocess\nos.fork()"),
         (durability_door, "updater.cli.x", "'a'.replace('b', 'c')"),
         (makers, "updater.steps.verify", "Release(1)"),

@@ -1,6 +1,7 @@
 """What is installed beside the package says what the package does."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from updater import config
@@ -33,3 +34,21 @@ def test_the_documentation_names_every_setting():
         if f"`{key}`" not in re.split(r"\n##+ ", text.partition(f"# [{table}]")[2])[0]
     ]
     assert not missing
+
+
+def test_every_file_beside_the_code_is_installed_with_it():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    told = project["tool"]["setuptools"]["package-data"]
+    installed = {
+        path
+        for package, patterns in told.items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    beside = {
+        path
+        for path in (ROOT / "updater").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert len(beside) > 5
+    assert beside <= installed

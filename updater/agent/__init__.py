@@ -23,8 +23,8 @@ from updater.model import (
 from updater.settings import Settings
 
 if TYPE_CHECKING:
+    from updater.agent.between import Compared
     from updater.report.blame import Blame
-    from updater.report.diff import Report
     from updater.report.log import Log
     from updater.report.mail import Patch
     from updater.report.notes import Notes
@@ -133,13 +133,18 @@ class Agent:
         return care.doctor(self._room)
 
     def diff(
-        self, left: str | None, right: str | None, paths: Sequence[bytes]
-    ) -> "Report":
-        """What changes between two releases that are here."""
-        from updater.agent import look  # noqa: PLC0415
+        self,
+        left: str | None,
+        right: str | None,
+        paths: Sequence[bytes],
+        *,
+        local: bool = False,
+    ) -> "Compared":
+        """What changes between two releases that are here, or what changed here."""
+        from updater.agent import between  # noqa: PLC0415
 
-        state = self._room.load()
-        return look.diff(self._room, state, left, right, paths)
+        asked = between.Asked(left, right, paths, local)
+        return between.diff(self._room, self._room.load(), asked)
 
     def log(
         self,

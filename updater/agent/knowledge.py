@@ -11,9 +11,8 @@ from updater.agent.room import Room
 from updater.core import chronicle, history
 from updater.core.changes import Changes
 from updater.core.chronicle import Known
-from updater.errors import HostError, RefusedError, UntrustedError
-from updater.model import CHANGES_PATH, ObjectId, Package, State
-from updater.report.sections import Attention
+from updater.errors import HostError, UntrustedError
+from updater.model import CHANGES_PATH, Brief, ObjectId, Package, State
 
 BRANCH = "refs/heads/releases"
 _TAGS = "refs/tags/release/"
@@ -52,8 +51,8 @@ class Knowledge(Protocol):
     def names(self, release: Known, cve: str) -> bool:
         """Whether its message, notes or changelogs name a vulnerability."""
 
-    def attention(self, release: Known) -> tuple[Attention, ...] | None:
-        """What of it wants attention; None when no report tells."""
+    def brief(self, release: Known) -> Brief | None:
+        """What it changes, in a line; None when no report was kept."""
 
 
 class Here:
@@ -79,7 +78,7 @@ class Here:
         told = self._seen.paths(release.commit)
         if told is None:
             return None
-        return any(b"\0" + p + b"\0" in told or b"\0" + p + b"/" in told for p in paths)
+        return any(is_among(path, told) for path in paths)
 
     def paths(self, release: Known) -> Sequence[bytes] | None:
         """What it changed since its base; None when not known."""
@@ -94,13 +93,10 @@ class Here:
         """Whether its message, notes or changelogs name a vulnerability."""
         return cve in release.cves or self._seen.changes_name(release.commit, cve)
 
-    def attention(self, release: Known) -> tuple[Attention, ...] | None:
-        """What of it wants attention; None when no report tells."""
-        try:
-            base = release.base or ObjectId("")
-            return public.read_report(self._layout, base, release.commit).attention
-        except RefusedError:
-            return None
+    def brief(self, release: Known) -> Brief | None:
+        """What it changes, in a line; None when no report was kept."""
+        base = release.base or ObjectId("")
+        return public.read_brief(self._layout, base, release.commit)
 
 
 class Repository:
@@ -178,7 +174,22 @@ class Repository:
         every = told.sources.values() if told else ()
         return any(cve in change.cves for found in every for change in found)
 
-    def attention(self, release: Known) -> tuple[Attention, ...] | None:
+    def brief(self, release: Known) -> Brief | None:
         """Nothing: a repository keeps no reports."""
         del release
         return None
+
+
+def is_among(path: bytes, told: bytes) -> bool:
+    """Whether a path, or what is below it, is among paths between NULs.
+
+    A path that ends in a slash is a closed directory: anything in it may be meant.
+    """
+    if b"\0" + path + b"\0" in told or b"\0" + path + b"/" in told:
+        return True
+    parent = path.rpartition(b"/")[0]
+    while parent:
+        if b"\0" + parent + b"/\0" in told:
+            return True
+        parent = parent.rpartition(b"/")[0]
+    return False

@@ -2,6 +2,7 @@
 
 public/booted                       the id of the deployment that runs
 public/diff/<old>..<new>.json       the report of an update that was taken
+public/diff/<old>..<new>.brief      the same in a line, for status
 """
 
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from updater.errors import RefusedError
-from updater.model import DeploymentId, ObjectId
+from updater.model import Brief, DeploymentId, ObjectId
 from updater.report.diff import Report
 from updater.system import fs
 from updater.system.layout import Layout
@@ -23,6 +24,10 @@ def show_report(layout: Layout, report: Report) -> None:
     path = _path(layout, report.old.commit, report.new.commit)
     fs.make_directories(os.path.dirname(path), 0o755)
     fs.write_durably(path, msgspec.json.encode(report))
+    from updater.report import oneline  # noqa: PLC0415 - status stays quick
+
+    brief = msgspec.json.encode(oneline.brief(report))
+    fs.write_durably(path.removesuffix(".json") + ".brief", brief)
 
 
 def read_report(layout: Layout, old: ObjectId, new: ObjectId) -> Report:
@@ -41,12 +46,22 @@ def read_report(layout: Layout, old: ObjectId, new: ObjectId) -> Report:
         ) from error
 
 
+def read_brief(layout: Layout, old: ObjectId, new: ObjectId) -> Brief | None:
+    """What an update changes, in a line; None when that was not kept."""
+    path = _path(layout, old, new).removesuffix(".json") + ".brief"
+    try:
+        with open(path, "rb") as file:
+            return msgspec.json.decode(file.read(), type=Brief)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
 def forget_reports(layout: Layout, commits: Iterable[ObjectId]) -> None:
     """Delete the reports that are about any other release than these."""
     directory = os.path.join(layout.public, "diff")
     known = set(commits)
     for name in os.listdir(directory) if os.path.isdir(directory) else ():
-        if not set(name.removesuffix(".json").split("..")) <= known:
+        if not set(os.path.splitext(name)[0].split("..")) <= known:
             os.unlink(os.path.join(directory, name))
 
 

@@ -99,7 +99,7 @@ def _base(
     The first release of all changed everything that it has.
     """
     if told.known.parent is None:
-        return None, history.all_paths(told.tree, read)
+        return None, history.changed_paths(None, told.tree, read)
     older = [release for release in here if release.number < told.known.number]
     for commit in (
         told.known.parent,

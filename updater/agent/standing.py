@@ -2,10 +2,11 @@
 
 import os
 
+from updater.agent import public
 from updater.agent.room import Room
 from updater.core import machine, urls
 from updater.core.text import safe
-from updater.model import Checked, Offer, Record, State, Status
+from updater.model import Brief, Checked, Offer, Record, State, Status
 
 
 def status(room: Room) -> Status:
@@ -29,7 +30,14 @@ def status(room: Room) -> Status:
         enter_command=enter_command(room) if running else None,
         now=room.now(),
         available=available(state, running),
+        brief=_brief(room, running, target),
     )
+
+
+def _brief(room: Room, running: Record | None, target: Record | None) -> Brief | None:
+    if running is None or target is None or running.id == target.id:
+        return None
+    return public.read_brief(room.layout, running.commit, target.commit)
 
 
 def check_now(room: Room, state: State) -> Checked:

@@ -114,7 +114,7 @@ def notes(knowledge: Knowledge, state: State | None, wanted: str | None) -> Note
         here=here.get(known.commit, ""),
         markdown=knowledge.notes(known),
         changes=knowledge.changes(known),
-        attention=knowledge.attention(known),
+        brief=knowledge.brief(known),
         changed=_changed(knowledge, known, state),
         recipe=provenance.recipe(known.source),
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from updater.agent import look, public, recall, switch
+from updater.agent import between, look, public, recall, switch
 from updater.agent.ask import find_offer
 from updater.agent.lay import lay_out, plan_of, require_space
 from updater.agent.obtain import (
@@ -40,6 +40,7 @@ from updater.model import (
     State,
 )
 from updater.report import diff_text
+from updater.report.oneline import one_line
 from updater.steps import collect
 from updater.system.git.objects import Objects
 
@@ -119,6 +120,7 @@ def _use_kept(room: Room, state: State, record: Record, request: Request) -> App
     _verify_kept(room, state, record, request)
     if request.dry_run or not request.arm:
         return Applied("staged", record, f"{safe(record.version)} is laid out already")
+    compared = between.kept_report(room, state, record)
     preview = Preview(
         running=running,
         version=record.version,
@@ -130,7 +132,8 @@ def _use_kept(room: Room, state: State, record: Record, request: Request) -> App
         kept_files=0,
         local_changes=changes_of(surveyed, running),
         notices=("It is on this machine already; nothing is fetched.",),
-        report=look.summary(room, surveyed, running, record),
+        report=diff_text.summary(compared.report),
+        summary=one_line(compared.report),
     )
     if not room.watcher.consent(preview):
         return Applied("declined", record, "Declined. Nothing was changed.")
@@ -219,10 +222,8 @@ def _show(
 ) -> Preview:
     """What the person decides on; everybody may read the report of it later."""
     running = room.running(state)
-    report = look.release_report(
-        running, release, objects, surveyed, candidate.received
-    )
-    public.show_report(room.layout, report)
+    compared = between.release_report(room, state, release, objects, candidate.received)
+    public.show_report(room.layout, compared.for_everybody())
     return Preview(
         running=running,
         version=release.version,
@@ -234,7 +235,8 @@ def _show(
         kept_files=len(plan.keeps),
         local_changes=changes_of(surveyed, running),
         notices=(*release.notices, *_left_behind(room, objects, surveyed)),
-        report=diff_text.summary(report),
+        report=diff_text.summary(compared.report),
+        summary=one_line(compared.report),
     )
 
 

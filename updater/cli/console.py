@@ -1,8 +1,7 @@
 """The terminal, or what stands in its place: data on stdout, the rest on stderr."""
 
-import json
 import os
-import re
+import shutil
 import sys
 import time
 from argparse import Namespace
@@ -13,14 +12,15 @@ import msgspec
 
 from updater.errors import RefusedError
 from updater.model import Preview
-from updater.report import objects, outcomes
+from updater.report import objects, outcomes, paint
 from updater.report.words import duration, plural, safe, size
 
 WIDTH = 72  # columns of a stage line
+NARROWEST, WIDEST = 80, 120  # columns of what is laid out; beyond, eyes lose the line
 _REFRESH = 0.1  # seconds between two drawings of the progress line
 _RED, _GREEN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[1m", "\033[0m"
-_NOT_ASCII = re.compile(r"[^\x00-\x7e]")  # of JSON, so only inside of strings
 _ALARMS = ("PROBLEM", "STALE")
+Painter = Callable[[Iterable[str]], Iterable[str]]
 
 
 class Console:
@@ -66,23 +66,52 @@ class Console:
                 shown = self._paint(shown, color, sys.stdout)
             print(shown)
 
-    def page(self, lines: Iterable[str]) -> None:
-        """Print to stdout, through a pager when a person looks."""
-        if not (self._pager and sys.stdout.isatty() and sys.stdin.isatty()):
+    @property
+    def width(self) -> int:
+        """Columns for what is laid out: the terminal's, within reason."""
+        if not sys.stdout.isatty():
+            return NARROWEST
+        return min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
+
+    def page(self, lines: Iterable[str], paint: Painter | None = None) -> None:
+        """Print to stdout, through a pager when a person looks.
+
+        Args:
+            lines: without colour.
+            paint: colours them, where there is colour.
+        """
+        pager = self._pager_command()
+        if paint and _shows_color(pager):
+            lines = self.painted(lines, sys.stdout, paint)
+        if pager is None:
             self.lines(lines)
             return
         import pydoc  # noqa: PLC0415 - only where there is a terminal
 
         os.environ.setdefault("LESS", "FRX")
-        if chosen := os.environ.get("OSUPDATE_PAGER"):
-            os.environ["MANPAGER"] = chosen
+        os.environ["MANPAGER"] = pager  # what pydoc asks first
         pydoc.pager("\n".join(self._fit(line) for line in lines) + "\n")
 
+    def painted(
+        self,
+        lines: Iterable[str],
+        stream: Any,  # noqa: ANN401 - any text stream
+        paint: Painter = paint.report,
+    ) -> Iterable[str]:
+        """The same lines, in colour where the stream has colour."""
+        return paint(lines) if self._has_color(stream) else lines
+
+    def document(self, text: str) -> None:
+        """Write a file to stdout: UTF-8 whatever the locale is."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+
     def object(self, value: dict[str, Any]) -> None:
-        """Print one JSON object, on one line, with nothing that a terminal obeys."""
+        """Print one JSON object, on one line."""
         text = msgspec.json.encode(value).decode()
-        if not text.isascii():
-            text = _NOT_ASCII.sub(_escaped, text)
+        if not text.isprintable():
+            text = "".join(map(_visible, text))
         print(text, flush=True)
 
     def raw(self, data: bytes) -> None:
@@ -126,20 +155,27 @@ class Console:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def _paint(self, text: str, color: str, stream: Any) -> str:  # noqa: ANN401
-        never = self._color == "never" or self.json
+        return f"{color}{text}{_PLAIN}" if self._has_color(stream) else text
+
+    def _has_color(self, stream: Any) -> bool:  # noqa: ANN401 - any text stream
+        if self._color != "auto" or self.json:
+            return self._color == "always" and not self.json
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-        auto = stream.isatty() and not plain
-        wanted = not never and (self._color == "always" or auto)
-        return f"{color}{text}{_PLAIN}" if wanted else text
+        return bool(stream.isatty()) and not plain
+
+    def _pager_command(self) -> str | None:
+        """The pager, where somebody sits at a terminal and wants one."""
+        if not (self._pager and sys.stdout.isatty() and sys.stdin.isatty()):
+            return None
+        names = ("OSUPDATE_PAGER", "PAGER")
+        chosen = next((os.environ[n] for n in names if n in os.environ), "less")
+        if chosen == "less" and shutil.which(chosen) is None:
+            return None
+        return chosen if chosen.strip() not in ("", "cat") else None
 
     def _fit(self, line: str) -> str:
         encoding = (sys.stdout.encoding or "ascii").lower()
         return line if encoding.startswith("utf") else line.replace("●", "*")
-
-
-def _escaped(match: re.Match[str]) -> str:
-    char = match[0]
-    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 class StageLines:
@@ -188,7 +224,8 @@ class StageLines:
         """Print the preview, then ask."""
         self._clear()
         if not self._console.quiet or not self._console.yes:
-            self._console.warn("\n".join(outcomes.preview(preview)))
+            lines = "\n".join(outcomes.preview(preview)).split("\n")
+            self._console.warn("\n".join(self._console.painted(lines, sys.stderr)))
         agreed = self._console.ask(f"Apply {safe(preview.version)}?")
         self._draw("")
         return agreed
@@ -257,6 +294,21 @@ class JsonLines:
         self._console.object(
             objects.event(kind, self.elapsed(), **self._stage, **values)
         )
+
+
+def _visible(char: str) -> str:
+    """A character of JSON, as an escape where a terminal would obey or hide it."""
+    if char.isprintable():
+        return char
+    units = char.encode("utf-16-be")
+    pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
+    return "".join(f"\\u{pair}" for pair in pairs)
+
+
+def _shows_color(pager: str | None) -> bool:
+    """Whether escape sequences come through: less needs -R, which may be taken away."""
+    less = os.environ.get("LESS", "R")
+    return pager is None or "less" not in pager or "r" in less.lower()
 
 
 def _columns() -> int:

@@ -16,11 +16,12 @@ from updater.cli import (
     policy,
     publish,
     releases,
+    site,
     topics,
 )
 from updater.errors import UsageError
 
-VERBS = (look, diff, releases, paths, apply, policy, host, publish, topics)
+VERBS = (look, diff, releases, paths, apply, policy, host, publish, site, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 
 DEFAULTS = {
@@ -69,6 +70,22 @@ class Parser(argparse.ArgumentParser):
         kw.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**kw, allow_abbrev=False, conflict_handler="resolve")
         _add_global_options(self)
+        self.intermixed = False  # whether options may stand between arguments
+        self._mixing = False
+
+    def parse_known_args(
+        self,
+        args: Any = None,  # noqa: ANN401 - argparse's own
+        namespace: Any = None,  # noqa: ANN401
+    ) -> tuple[Any, list[str]]:
+        """As argparse does, with options between arguments where that was asked for."""
+        if not self.intermixed or self._mixing:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
     def error(self, message: str) -> NoReturn:
         """Instead of exiting.

@@ -123,7 +123,7 @@ def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
         repo=args.repo,
         product=args.product,
         version=args.version,
-        cache=_cache(),
+        cache=cache(),
         created=_created(args.created),
         machine=os.uname().machine,
         number=args.number,
@@ -144,7 +144,8 @@ def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
     )
 
 
-def _cache() -> str:
+def cache() -> str:
+    """Where a publisher keeps copies of remotes and indexes of root filesystems."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     base = _CACHE if os.geteuid() == 0 else home
     return os.path.join(base, "osupdate", "publish")

@@ -33,6 +33,7 @@ from updater.model import (
     RawEntry,
 )
 
+_SEARCH = 0o005  # that everybody may list a directory and go into it
 MAX_NOTES = 1 << 20  # bytes of notes.md that are read
 
 Read = Callable[[ObjectId], tuple[str, bytes]]
@@ -131,8 +132,11 @@ def root_of(commit: ObjectId, read: Read) -> ObjectId:
     return commits.parse(_content(commit, "commit", read)).tree
 
 
-def changed_paths(old: ObjectId, new: ObjectId, read: Read) -> list[bytes]:
+def changed_paths(old: ObjectId | None, new: ObjectId, read: Read) -> list[bytes]:
     """The paths that differ between two trees, what manifests say included; sorted.
+
+    For everybody: of a directory that not everybody may list, only that something in
+    it changed is told, by its name and a slash. `old` None is an empty tree.
 
     Raises:
         KeyError, UntrustedError: some of the trees are not here, or damaged.
@@ -141,31 +145,22 @@ def changed_paths(old: ObjectId, new: ObjectId, read: Read) -> list[bytes]:
     def read_tree(oid: ObjectId) -> bytes:
         return _content(oid, "tree", read)
 
-    told = metadata_of(old, read), metadata_of(new, read)
+    told = metadata_of(old, read) if old else {}, metadata_of(new, read)
     found = treediff.differing_metadata(*told)
-    sides = treediff.differing(old, new, read_tree, treediff.Wanted(found))
-    before, after = ({e.path: (e.mode, e.oid) for e in side} for side in sides)
-    found |= {p for p in before.keys() | after.keys() if before.get(p) != after.get(p)}
-    return sorted(found)
+    found |= {one.path for one in treediff.differing(old, new, read_tree)}
+    closed = {
+        path + b"/"
+        for side in told
+        for path, meta in side.items()
+        if meta.mode is not None and meta.mode & _SEARCH != _SEARCH
+    }
+    return sorted({_for_everybody(path, tuple(closed)) for path in found})
 
 
-def all_paths(root: ObjectId, read: Read) -> list[bytes]:
-    """The files and symlinks of a tree, and what git cannot hold; sorted.
-
-    Raises:
-        KeyError, UntrustedError: some of the trees are not here, or damaged.
-    """
-    found = {path for path, meta in metadata_of(root, read).items() if meta.type}
-    waiting = [(b"", root)]
-    while waiting:
-        top, oid = waiting.pop()
-        for entry in tree.parse(_content(oid, "tree", read), submodules=True)[0]:
-            path = top + b"/" + entry.name if top else entry.name
-            if entry.mode is GitMode.TREE:
-                waiting.append((path, entry.oid))
-            else:
-                found.add(path)
-    return sorted(found)
+def _for_everybody(path: bytes, closed: tuple[bytes, ...]) -> bytes:
+    if not closed or not path.startswith(closed):
+        return path
+    return min((top for top in closed if path.startswith(top)), key=len)
 
 
 def touched(old: ObjectId, new: ObjectId, path: bytes, read: Read) -> bool:

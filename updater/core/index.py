@@ -67,7 +67,7 @@ def from_bytes(data: bytes) -> Index:
     Raises:
         HostError: damaged; the caller hashes everything again.
     """
-    body = _unpack(data)
+    body = _open(data)
     try:
         return _parse(body)
     except (struct.error, ValueError) as error:
@@ -82,7 +82,7 @@ class Peek:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._body = _unpack(data)
+        self._body = _open(data)
         try:
             self.device, self._count, length = _HEAD.unpack_from(self._body)
         except struct.error as error:
@@ -113,7 +113,7 @@ class Peek:
         return not path or b"\0" + path + b"/" in self._paths
 
 
-def _unpack(data: bytes) -> bytes:
+def _open(data: bytes) -> bytes:
     start = len(_MAGIC) + 4
     try:
         body = zlib.decompress(data[start:])
@@ -137,6 +137,33 @@ def _parse(body: bytes) -> Index:
     stats = map(Stat._make, _STAT.iter_unpack(body[at : at + _STAT.size * count]))
     rows = map(Row._make, zip(oids, digests, stats, strict=True))
     return Index(device, dict(zip(paths, rows, strict=True)))
+
+
+class Columns:
+    """An index of which a few paths are asked: no row is made for the others."""
+
+    def __init__(self, data: bytes) -> None:
+        body = _open(data)
+        _, count, length = _HEAD.unpack_from(body)
+        start = _HEAD.size
+        paths = body[start : start + length].split(b"\0") if count else []
+        self._places = {path: place for place, path in enumerate(paths)}
+        self._body = body
+        self._oids = start + length
+        self._stats = self._oids + 52 * count  # a SHA-1 and a SHA-256 each
+        if len(body) < self._stats + _STAT.size * count or len(paths) != count:
+            raise HostError("the stat index is of another layout: it is too short")
+
+    def size(self, path: bytes, oid: bytes) -> int | None:
+        """Bytes of the blob with this raw id at `path`; None when it is not there."""
+        place = self._places.get(path)
+        if place is None:
+            return None
+        at = self._oids + 20 * place
+        if self._body[at : at + 20] != oid:
+            return None
+        found = Stat(*_STAT.unpack_from(self._body, self._stats + _STAT.size * place))
+        return found.size if found.inode else None  # no inode: it was not right
 
 
 def blobs(indexes: Sequence[Mapping[bytes, Row]]) -> dict[bytes, tuple[int, bytes]]:

@@ -96,6 +96,7 @@ class Target:
         """
         if self._remote is not None:
             self._remote.push({tag_ref: tag, BRANCH: commit}, progress)
+            self.repository.set_ref(tag_ref, tag)
             self.repository.set_ref(BRANCH, commit)
             return
         if self.refs.get(tag_ref) != tag:

@@ -5,6 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
+from msgspec import Struct
+
+from updater.core.packages import order
 from updater.errors import RefusedError
 from updater.model import Package
 from updater.report.diff import Group, Kernel, PackageChange, Packages
@@ -18,32 +21,68 @@ _KERNEL = re.compile(
 )
 
 
-def compare(old: Snapshot | None, new: Snapshot) -> Packages:
-    """How the packages differ; lists that are the same file are not parsed."""
+class Lists(Struct, frozen=True):
+    """The packages of two releases, as far as the files that tell them differ.
+
+    `problem` says why that is not known.
+    """
+
+    old: list[Package] = []
+    new: list[Package] = []
+    problem: str | None = None
+
+
+def read(old: Snapshot | None, new: Snapshot) -> Lists:
+    """The package lists; those that are the same file are not parsed."""
     try:
         before = {} if old is None else old.database()
         after = new.database()
         if not before and not after:
-            return Packages(problem=NO_DATABASE)
+            return Lists(problem=NO_DATABASE)
         gone = [path for path, oid in before.items() if after.get(path) != oid]
         come = [path for path, oid in after.items() if before.get(path) != oid]
         removed = [] if old is None or not gone else old.packages(gone)
         added = new.packages(come) if come else []
     except RefusedError as error:
-        return Packages(problem=str(error))
-    changes = list(_pair(removed, added))
+        return Lists(problem=str(error))
+    return Lists(removed, added)
+
+
+def changed_names(lists: Lists) -> set[str]:
+    """The names of packages that came, went, or have another version."""
+    before = {(p.name, p.arch, p.version) for p in lists.old}
+    after = {(p.name, p.arch, p.version) for p in lists.new}
+    return {name for name, _, _ in before ^ after}
+
+
+def compare(lists: Lists) -> Packages:
+    """How the packages differ."""
+    if lists.problem is not None:
+        return Packages(problem=lists.problem)
+    changes = list(_pair(lists.old, lists.new))
+    both = [c for c in changes if c.old is not None and c.new is not None]
+    back = [change for change in both if _is_older(change)]
     return Packages(
-        changed=_groups(c for c in changes if c.old is not None and c.new is not None),
+        changed=_groups(change for change in both if not _is_older(change)),
+        downgraded=_groups(back),
         added=_groups(c for c in changes if c.old is None),
         removed=_groups(c for c in changes if c.new is None),
     )
+
+
+def _is_older(change: PackageChange) -> bool:
+    """Whether the package system orders the new version before the old one."""
+    old, new = change.old, change.new
+    if old is None or new is None or old.family != new.family:
+        return False
+    return order.compare(new.family, new.version, old.version) < 0
 
 
 def kernel(packages: Packages) -> Kernel | None:
     """The kernels that come and go; None when they stay."""
     old: set[str] = set()
     new: set[str] = set()
-    for group in (*packages.changed, *packages.added, *packages.removed):
+    for group in packages.groups:
         for change in group.changes:
             if not _KERNEL.fullmatch(change.package.name):
                 continue

@@ -28,7 +28,12 @@ class Side(Struct, frozen=True):
     created: int
 
 
-class Node(Struct, frozen=True):
+HIDDEN = (ObjectId("0" * 40), ObjectId("f" * 40))
+"""Stand for the ids of what is not everybody's, before and after: an id is a hash, and
+would let anybody guess at a short secret."""
+
+
+class Node(Struct, frozen=True, gc=False):
     """One path of one release, the manifest's word included.
 
     `type`: file, symlink, dir, char, block, fifo. `size` is bytes, or None when it is
@@ -173,6 +178,11 @@ class Packages(Struct, frozen=True):
     removed: tuple[Group, ...] = ()
     problem: str | None = None
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All of them."""
+        return (*self.changed, *self.downgraded, *self.added, *self.removed)
+
 
 class Kernel(Struct, frozen=True):
     """The versions of the kernel packages that are on one side only, sorted."""
@@ -239,19 +249,7 @@ class Report(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
-    @property
-    def config(self) -> tuple[FileChange, ...]:
-        """What differs below /etc in content, without bookkeeping."""
-        return tuple(
-            change
-            for change in self.files
-            if change.path.startswith(b"etc/")
-            and change.kind is not Kind.METADATA
-            and not change.bookkeeping
-        )
-
 
 def is_empty(report: Report) -> bool:
     """Whether nothing differs."""
-    packages = report.packages
-    return not (report.files or packages.changed or packages.added or packages.removed)
+    return not (report.files or report.packages.groups)

@@ -11,8 +11,20 @@ from updater.core.text import plural, safe, show_path, size
 from updater.core.times import day
 from updater.report.compare_packages import NO_DATABASE
 from updater.report.diff import FileChange, Group, Kind, Report, Side, is_empty
+from updater.report.diff_danger import attention, remarks, security
+from updater.report.diff_people import accounts, unexplained, units
 from updater.report.diff_words import details, label, versions
-from updater.report.layout import LABEL, clip, flush, labelled, signed, wrap
+from updater.report.layout import (
+    LABEL,
+    clip,
+    columns,
+    flush,
+    labelled,
+    pad,
+    signed,
+    wrap,
+)
+from updater.report.sections import ConfigChange
 
 CHANGED_ROWS, OTHER_ROWS = 15, 5  # package groups in the summary; more are counted
 CONFIG_ROWS = 10
@@ -35,17 +47,18 @@ LEGEND = (
 
 def summary(report: Report, width: int = 80) -> str:
     """What `diff` shows: which releases, and what a person wants to know of them."""
-    return "\n".join([*_head(report, width), "", *_body(report, width)])
+    top = [*head(report, width), *remarks(report, width)]
+    return "\n".join([*top, "", *_body(report, width)])
 
 
 def body(report: Report, width: int = 80) -> str:
     """`summary` without its head, for whoever has said which releases these are."""
-    return "\n".join(_body(report, width))
+    return "\n".join([*remarks(report, width), *_body(report, width)])
 
 
 def packages(report: Report, width: int = 80) -> str:
     """Every package group, and the packages in it: `diff --packages`."""
-    lines = [*_head(report, width), ""]
+    lines = [*head(report, width), *remarks(report, width), ""]
     if report.paths:
         return "\n".join([*lines, "Packages are compared only without PATH"])
     if report.packages.problem:
@@ -64,24 +77,28 @@ def packages(report: Report, width: int = 80) -> str:
 
 def files(report: Report, width: int = 80) -> str:
     """Every path that differs, and how: `diff --files`."""
-    lines = [*_head(report, width), ""]
+    lines = [*head(report, width), *remarks(report, width), ""]
     if not report.files:
         return "\n".join([*lines, _nothing(report)])
     lines += [*LEGEND, ""]
-    lines += [_file(change) for change in report.files]
+    local = {change.path for change in report.configs if change.local}
+    lines += [
+        _file(change) + (" changed here too" if change.path in local else "")
+        for change in report.files
+    ]
     return "\n".join(lines)
 
 
-def _head(report: Report, width: int) -> list[str]:
+def head(report: Report, width: int) -> list[str]:
     """Which releases, how much to download, how much larger on disk."""
     old, new = report.old, report.new
     if old is None:
         lines = [f"{_side(new)}, the first release here"]
-        if len(lines[0]) > width:
+        if columns(lines[0]) > width:
             lines = [_side(new), "  the first release here"]
     else:
         lines = [f"{_side(old)} -> {_side(new)}"]
-        if len(lines[0]) > width:
+        if columns(lines[0]) > width:
             lines = [_side(old), f"  -> {_side(new)}"]
     lines = [clip(line, width) for line in lines]
     told = []
@@ -90,7 +107,7 @@ def _head(report: Report, width: int) -> list[str]:
     if report.grows is not None and not report.paths:
         told.append(f"disk {signed(report.grows)}")
     right = ", ".join(told)
-    if right and len(lines[-1]) + 4 + len(right) > width:
+    if right and columns(lines[-1]) + 4 + len(right) > width:
         lines.append("")
     lines[-1] = flush(lines[-1], right, width)
     if old is not None and (old.name or new.name):
@@ -113,9 +130,14 @@ def _body(report: Report, width: int) -> list[str]:
     if is_empty(report) and report.packages.problem in (None, NO_DATABASE):
         return [_nothing(report)]
     sections = [
+        attention(report, width),
+        security(report, width),
         _kernel(report, width),
         _packages(report, width),
         _config(report, width),
+        units(report, width),
+        accounts(report, width),
+        unexplained(report, width),
         _files(report, width),
         _metadata(report, width),
     ]
@@ -153,7 +175,7 @@ def _packages(report: Report, width: int) -> list[str]:
     column = _column(report)
     left = 0
     for mark, groups in _marked(report):
-        rows = CHANGED_ROWS if mark == MARKS[Kind.MODIFIED] else OTHER_ROWS
+        rows = CHANGED_ROWS if mark == "U" else OTHER_ROWS
         for group in groups[:rows]:
             lines += _group(mark, group, column, width)
         left += len(groups[rows:])
@@ -170,38 +192,46 @@ def _problem(report: Report) -> str:
 
 
 def _package_counts(report: Report) -> str:
-    found = report.packages
-    changed, added, removed = (
-        sum(len(group.changes) for group in groups)
-        for groups in (found.changed, found.added, found.removed)
-    )
     if report.old is None:
-        sources = len({group.source for group in found.added})
-        return f"{added:,} ({plural(sources, 'source')})"
-    if not (changed or added or removed):
+        added = report.packages.added
+        sources = len({group.source for group in added})
+        return f"{_binaries(added):,} ({plural(sources, 'source')})"
+    if not report.packages.groups:
         return "none changed"
-    sources = len({group.source for group in found.changed})
-    told = f" ({plural(sources, 'source')})" if changed else ""
-    return f"{changed:,} changed{told}, {added:,} added, {removed:,} removed"
+    found = report.packages
+    told = [f"{_binaries(found.changed):,} upgraded"]
+    if found.changed:
+        sources = len({group.source for group in found.changed})
+        told[0] += f" ({plural(sources, 'source')})"
+    if found.downgraded:
+        told.insert(0, f"{_binaries(found.downgraded):,} DOWNGRADED")
+    told += [
+        f"{_binaries(found.added):,} added",
+        f"{_binaries(found.removed):,} removed",
+    ]
+    return ", ".join(told)
+
+
+def _binaries(groups: Sequence[Group]) -> int:
+    return sum(len(group.changes) for group in groups)
 
 
 def _marked(report: Report) -> list[tuple[str, list[Group]]]:
     found = report.packages
     return [
-        (MARKS[kind], sorted(groups, key=label))
-        for kind, groups in (
-            (Kind.MODIFIED, found.changed),
-            (Kind.ADDED, found.added),
-            (Kind.REMOVED, found.removed),
+        (mark, sorted(groups, key=label))
+        for mark, groups in (
+            ("D", found.downgraded),
+            ("U", found.changed),
+            ("A", found.added),
+            ("R", found.removed),
         )
     ]
 
 
 def _column(report: Report) -> int:
     """How wide the names of packages are; a few long ones may stick out."""
-    found = report.packages
-    groups = (*found.changed, *found.added, *found.removed)
-    widths = [len(safe(label(group), 80)) for group in groups]
+    widths = [columns(safe(label(group), 80)) for group in report.packages.groups]
     return min(NAME_WIDTH, max(widths, default=0))
 
 
@@ -212,11 +242,11 @@ def _group(mark: str, group: Group, column: int, width: int) -> list[str]:
     told = " -> ".join(version for version in (old, new) if version)
     right = _right(group)
     room = width - len(right) - 2 if right else width
-    line = f"  {mark} {name:<{column}}  {told}"
-    if len(line) <= room:
+    line = f"  {mark} {pad(name, column)}  {told}"
+    if columns(line) <= room:
         return [flush(line, right, width)]
     lines = [flush(f"  {mark} {clip(name, room - 4)}", right, width)]
-    if len(told) + 6 <= width:
+    if columns(told) + 6 <= width:
         return [*lines, f"      {told}"]
     lines += [f"      {clip(old, width - 6)}"] if old else []
     lines += [f"   -> {clip(new, width - 6)}"] if new else []
@@ -224,26 +254,26 @@ def _group(mark: str, group: Group, column: int, width: int) -> list[str]:
 
 
 def _right(group: Group) -> str:
-    """How many packages, and for what comes or goes how large."""
+    """How many packages, and how much larger."""
     told = []
     if len(group.changes) > 1:
         told.append(f"({len(group.changes)})")
-    if group.grows is not None and (group.old is None or group.new is None):
+    if group.grows:
         told.append(f"{signed(group.grows):>9}")
     return "  ".join(told)
 
 
 def _config(report: Report, width: int) -> list[str]:
-    changes = report.config
+    changes = report.configs
     if not changes:
         return []
     count = plural(len(changes), "file")
     if report.old is None:
         return labelled("CONFIG", f"{count} below /etc", width)
-    together = "   ".join([f"{count:<9}", *map(_path, changes)])
-    if LABEL + len(together) <= width:
+    together = "   ".join([f"{count:<9}", *map(_config_path, changes)])
+    if LABEL + columns(together) <= width:
         return [f"{'CONFIG':<{LABEL}}{together}"]
-    rows = [(_path(change), 1) for change in changes]
+    rows = [(_config_path(change), 1) for change in changes]
     if len(rows) > CONFIG_ROWS:
         rows = _config_by_directory(changes)
     lines = labelled("CONFIG", count, width)
@@ -253,27 +283,28 @@ def _config(report: Report, width: int) -> list[str]:
     return lines
 
 
-def _config_by_directory(changes: Sequence[FileChange]) -> list[tuple[str, int]]:
+def _config_by_directory(changes: Sequence[ConfigChange]) -> list[tuple[str, int]]:
     """Rows, and the files in each: directories where many change at once come last."""
-    inside: dict[bytes, list[FileChange]] = defaultdict(list)
+    inside: dict[bytes, list[ConfigChange]] = defaultdict(list)
     for change in changes:
         inside[change.path.rpartition(b"/")[0]].append(change)
     rows: list[tuple[str, int]] = []
     together: list[tuple[str, int]] = []
     for directory, found in inside.items():
         if len(found) < MANY:
-            rows += [(_path(change), 1) for change in found]
+            rows += [(_config_path(change), 1) for change in found]
             continue
-        kinds = [change.kind for change in found]
-        come, go = kinds.count(Kind.ADDED), kinds.count(Kind.REMOVED)
+        kinds = [change.change for change in found]
+        come, go = kinds.count("added"), kinds.count("removed")
         told = f"(+{come:,} -{go:,} ~{len(found) - come - go:,})"
         row = f"{len(found):,} in {show_path(directory)} {told}"
         together.append((row, len(found)))
     return rows + together
 
 
-def _path(change: FileChange) -> str:
-    return f"{MARKS[change.kind]} {show_path(change.path)}"
+def _config_path(change: ConfigChange) -> str:
+    here = " (changed here too)" if change.local else ""
+    return f"{MARKS[Kind(change.change)]} {show_path(change.path)}{here}"
 
 
 def _files(report: Report, width: int) -> list[str]:
@@ -318,7 +349,7 @@ def _metadata(report: Report, width: int) -> list[str]:
     changed = [change for change in report.files if change.metadata]
     for change in changed[:METADATA_ROWS]:
         name, told = show_path(change.path), details(change)
-        if len(name) + len(told) + 4 <= width:
+        if columns(name) + columns(told) + 4 <= width:
             lines.append(f"  {name}  {told}")
         else:
             lines += [f"  {clip(name, width - 2)}", f"      {clip(told, width - 6)}"]
@@ -339,4 +370,5 @@ def _file(change: FileChange) -> str:
     )
     told = details(change)
     line = f"{MARKS[change.kind]} {flags} {show_path(change.path)}"
-    return f"{line}  {told}" if told else line
+    line = f"{line}  {told}" if told else line
+    return f"{line}  ({safe(change.package, 80)})" if change.package else line

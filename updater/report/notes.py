@@ -13,14 +13,12 @@ from msgspec import Struct
 from updater.core.changes import Change, Changes
 from updater.core.chronicle import Known
 from updater.core.provenance import Recipe
-from updater.core.text import plural, safe, safe_lines, show_path
+from updater.core.text import plural, safe, safe_lines
 from updater.core.times import day
-from updater.model import Offer
+from updater.model import Brief, Offer
 from updater.report import log
 from updater.report.layout import clip, flush, labelled, wrap
-from updater.report.sections import Attention
 
-ATTENTION_ROWS = 8
 SECURITY_ROWS = 10
 CVES = 3  # of one source; more are counted
 NEWS_LINES = 12  # of one notice
@@ -47,14 +45,14 @@ class Notes(Struct, frozen=True):
     """Everything that there is to read of a release.
 
     `known` None: it is only offered, as `offer` says. `here` is what this machine does
-    with it. `markdown` is notes.md. `attention` is None where no report tells.
+    with it. `markdown` is notes.md. `brief` is a report's, None where none was kept.
     """
 
     known: Known | None
     here: str
     markdown: str | None = None
     changes: Changes | None = None
-    attention: tuple[Attention, ...] | None = None
+    brief: Brief | None = None
     changed: Changed | None = None
     recipe: Recipe | None = None
     offer: Offer | None = None
@@ -118,15 +116,10 @@ def _news(notes: Notes) -> list[str]:
 
 
 def _danger(notes: Notes) -> list[str]:
-    if not notes.attention:
+    if notes.brief is None or not notes.brief.warnings:
         return []
-    lines = ["ATTENTION"]
-    for item in notes.attention[:ATTENTION_ROWS]:
-        name = show_path(item.path) if item.path is not None else ""
-        told = f"{item.kind.value:<12} {name} {safe(item.text, 200)}".rstrip()
-        lines.append(clip(f"  ! {told}", _WIDTH))
-    left = len(notes.attention) - ATTENTION_ROWS
-    return [*lines, f"  ... {left:,} more: osupdate diff"] if left > 0 else lines
+    shown = (clip(f"  ! {safe(line, 400)}", _WIDTH) for line in notes.brief.warnings)
+    return ["ATTENTION", *shown]
 
 
 def _security(notes: Notes) -> list[str]:
@@ -181,7 +174,10 @@ def _facts(notes: Notes) -> list[str]:
     if notes.changed is not None:
         since = safe(notes.changed.since, 64)
         more = f"full: osupdate diff {since}..{safe(known.version, 64)}"
-        told = f"Changed:  {_counts(notes.changed)}"
+        counts = _counts(notes.changed)
+        if notes.brief is not None:
+            counts = f"{safe(notes.brief.line, 400)} since {since}"
+        told = f"Changed:  {counts}"
         rows.append(told)
         if notes.changed.comparable and len(told + more) + 3 <= _WIDTH:
             rows = [f"{told}   {more}"]
@@ -234,17 +230,8 @@ def to_json(notes: Notes) -> dict[str, Any]:
             {"source": s, "version": v, "urgency": u or None, "cves": list(every)}
             for s, v, u, every in advisories(notes)
         ],
-        "attention": None
-        if notes.attention is None
-        else [
-            {
-                "kind": item.kind.value,
-                "path": None if item.path is None else show_path(item.path),
-                "package": item.package,
-                "text": item.text,
-            }
-            for item in notes.attention
-        ],
+        "attention": None if notes.brief is None else list(notes.brief.warnings),
+        "summary": None if notes.brief is None else notes.brief.line,
         "changed": changed
         and {
             "since": changed.since,

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from updater.core.text import plural, safe, show_path
 from updater.report.diff import Group, Kernel, Report
+from updater.report.diff_view import danger
 from updater.report.diff_words import label, versions
-from updater.report.sections import Advisory
+from updater.report.sections import Advisory, Attention
 
 FILL_IN = "<!-- fill in: {} -->"
 _NAMED = 2  # packages in the proposed headline
@@ -23,10 +24,10 @@ def markdown(report: Report, product: str) -> str:
         lines += [f"{topic}: {FILL_IN.format(hint)}", ""]
     for heading, rows in (
         ("Security", list(map(_advisory, report.security))),
-        ("Attention", [_plain(item.text) for item in report.attention]),
+        ("Attention", list(map(_attention, report.attention))),
         ("Kernel", [_kernel(report.kernel)] if report.kernel else []),
         ("Packages", _packages(report)),
-        ("Configuration", [_code(show_path(c.path)) for c in report.config]),
+        ("Configuration", [_code(show_path(c.path)) for c in report.configs]),
     ):
         if rows and report.old is not None:
             lines += [f"## {heading}", "", *_list(rows), ""]
@@ -51,8 +52,8 @@ def headline(report: Report, product: str) -> str:
         groups = groups[_NAMED:]
     if groups:
         parts.append(plural(sum(len(g.changes) for g in groups), "other package"))
-    if not parts and report.config:
-        parts.append(f"configuration: {show_path(report.config[0].path)}")
+    if not parts and report.configs:
+        parts.append(f"configuration: {show_path(report.configs[0].path)}")
     if not parts:
         parts.append(f"{plural(report.counts.total, 'file')} changed")
     return safe(", ".join(parts), 160)
@@ -69,6 +70,11 @@ def _advisory(item: Advisory) -> str:
     told = "; ".join(f"{_plain(f.cve)} {_plain(f.text)}".strip() for f in item.fixes)
     line = f"{_plain(item.source)} {_arrow(item.old, item.new)}{urgency}"
     return f"{line}: {told}" if told else line
+
+
+def _attention(item: Attention) -> str:
+    where = "" if item.path is None else f" {_code(show_path(item.path))}"
+    return f"{_plain(danger(item))}{where}: {_plain(item.text)}"
 
 
 def _kernel(kernel: Kernel) -> str:

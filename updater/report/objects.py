@@ -43,6 +43,8 @@ def status(value: Status) -> Object:
         "target": release(value.target),
         "previous": release(value.previous),
         "kept": [release(record) for record in value.kept],
+        "changes": value.brief
+        and {"summary": value.brief.line, "attention": list(value.brief.warnings)},
         "available": offer(value.available),
         "last_check": last
         and {"at": _time(last.at), "ok": last.error is None, "error": last.error},
@@ -176,6 +178,7 @@ def preview(value: Preview) -> Object:
         "version": value.version,
         "commit": value.commit,
         "headline": value.headline,
+        "summary": value.summary,
         "received": value.received,
         "written_files": value.written_files,
         "written_bytes": value.written_bytes,

@@ -45,6 +45,8 @@ def preview(shown: Preview) -> list[str]:
     lines += [""] if shown.report else []
     if shown.headline:
         lines.append(f"RELEASE    {safe(shown.headline, 200)}")
+    if shown.summary:
+        lines.append(f"CHANGES    {safe(shown.summary, 400)}")
     lines.append(
         f"WRITES     {plural(shown.written_files, 'file')} "
         f"({size(shown.written_bytes)}), shares {shown.kept_files:,} with what is here"

@@ -148,8 +148,12 @@ def _deployments(status: Status) -> list[str]:
             f"{mark} {safe(record.version, 80):<{width}}  {record.commit[:7]}  "
             f"{role}, {when}, {trust}"
         )
+        below = f"  {'':<{width}}           "
         if record.headline:
-            lines.append(f"  {'':<{width}}           {safe(record.headline, 200)}")
+            lines.append(below + safe(record.headline, 200))
+        if status.brief is not None and record is status.target:
+            lines.append(below + safe(status.brief.line, 400))
+            lines += [f"{below}! {safe(w, 400)}" for w in status.brief.warnings]
     return lines
 
 

@@ -7,6 +7,7 @@ here first, and it sees only what passed.
 
 import base64
 import binascii
+import hashlib
 import os
 import re
 import struct
@@ -256,3 +257,41 @@ def _write(directory: str, name: str, lines: tuple[str, ...]) -> str:
     with open(path, "x", encoding="ascii") as file:
         file.writelines(line + "\n" for line in lines)
     return path
+
+
+def read_role(file: str, name: str) -> Role:
+    """The keys of a role from one file; `revoked` beside it counts, where it is.
+
+    Raises:
+        ConfigError: as `load_role`.
+    """
+    place = os.path.abspath(file)
+    signers = tuple(_signer(line, place, name) for line in _lines(place))
+    if not signers:
+        raise ConfigError(f"no key is trusted for the role {name}: {place} has none")
+    beside = os.path.join(os.path.dirname(place), REVOKED)
+    lines = _lines(beside) if os.path.lexists(beside) else []
+    revoked = tuple(_key(line[1], beside, line) for line in lines)
+    return Role(name, place, pinned=False, signers=signers, revoked=revoked)
+
+
+def fingerprint(signature: bytes) -> str:
+    """`SHA256:...` of the key that made an armored signature, as `ssh-keygen -l` does.
+
+    It says who signed only once `verify` let the signature pass.
+
+    Raises:
+        UntrustedError: R1: it is not an SSH signature.
+    """
+    magic = b"SSHSIG\0\0\0\1"  # PROTOCOL.sshsig: magic, version; then the public key
+    try:
+        blob = base64.b64decode(b"".join(signature.split(b"\n")[1:-2]), validate=True)
+        (length,) = struct.unpack_from(">I", blob, len(magic))
+    except (binascii.Error, struct.error):
+        blob, length = b"", 0
+    start = len(magic) + 4
+    key = blob[start : start + length]
+    if not (blob.startswith(magic) and len(key) == length > 0):
+        raise UntrustedError("R1", "the signature is not one of ssh-keygen")
+    digest = base64.b64encode(hashlib.sha256(key).digest()).decode("ascii")
+    return f"SHA256:{digest.rstrip('=')}"

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pydoc
 import sys
 from argparse import Namespace
 
@@ -108,6 +110,21 @@ def test_consent_shows_the_preview_before_it_asks(monkeypatch):
     assert text.endswith("Apply 2026.05.1? [y/N] ")
 
 
+def test_consent_is_asked_for_in_colour(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    shown = preview(
+        report="1 -> 2\n\nATTENTION\n  ! setuid added  /usr/bin/x",
+        notices=("submodule vendor skipped",),
+    )
+    assert not StageLines(console(color="always")).consent(shown)
+    text = terminal.getvalue()
+    assert "\033[1m\033[31mATTENTION\033[0m\n" in text
+    assert "  \033[31m! setuid added\033[0m  /usr/bin/x\n" in text
+    assert "\033[33m!\033[0m submodule vendor skipped" in text
+
+
 def test_a_preview_without_a_report_names_the_releases(capsys):
     assert StageLines(console(yes=True)).consent(preview())
     first = capsys.readouterr().err.split("\n")[0]
@@ -193,3 +210,88 @@ def test_without_utf8_the_dot_is_a_star(monkeypatch):
     monkeypatch.setattr(sys, "stdout", terminal)
     console().lines(["● 2026.04.2"])
     assert terminal.getvalue() == "* 2026.04.2\n"
+
+
+def shout(lines):
+    return [line.upper() for line in lines]
+
+
+def sit_at_terminal(monkeypatch):
+    """A terminal on both sides, without the user's own pager."""
+    for name in ("OSUPDATE_PAGER", "PAGER", "LESS", "MANPAGER", "NO_COLOR", "COLUMNS"):
+        monkeypatch.setenv(name, "")  # so that what is set meanwhile goes again
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TERM", "xterm")
+    made = Terminal()
+    monkeypatch.setattr(sys, "stdout", made)
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    return made
+
+
+@pytest.fixture
+def paged(monkeypatch):
+    """What went to a pager: the command that pydoc asks first, and the text."""
+    told = []
+    monkeypatch.setattr(
+        pydoc, "pager", lambda text: told.append((os.environ["MANPAGER"], text))
+    )
+    return told
+
+
+@pytest.mark.parametrize(
+    ("env", "command"),
+    [
+        ({"OSUPDATE_PAGER": "most", "PAGER": "more"}, "most"),
+        ({"PAGER": "more"}, "more"),
+        ({"PAGER": "more", "MANPAGER": "nvim +Man!"}, "more"),
+        ({"OSUPDATE_PAGER": "", "PAGER": "more"}, None),
+        ({"PAGER": "cat"}, None),
+    ],
+)
+def test_the_pager_is_the_one_asked_for(paged, monkeypatch, env, command):
+    terminal = sit_at_terminal(monkeypatch)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    console(color="never").page(["one", "two"], shout)
+    assert paged == ([(command, "one\ntwo\n")] if command else [])
+    assert terminal.getvalue() == ("" if command else "one\ntwo\n")
+
+
+def test_no_pager_and_no_colour_without_a_terminal(monkeypatch, paged, capsys):
+    monkeypatch.setenv("PAGER", "more")
+    console().page(["one"], shout)
+    assert paged == []
+    assert capsys.readouterr().out == "one\n"
+
+
+@pytest.mark.parametrize(("less", "shown"), [(None, "ONE\n"), ("FX", "one\n")])
+def test_a_pager_that_shows_no_colour_gets_none(paged, monkeypatch, less, shown):
+    sit_at_terminal(monkeypatch)
+    monkeypatch.setenv("PAGER", "less")
+    if less is not None:
+        monkeypatch.setenv("LESS", less)
+    console().page(["one"], shout)
+    assert paged == [("less", shown)]
+    assert os.environ["LESS"] == (less or "FRX")
+
+
+@pytest.mark.parametrize(
+    ("columns", "width"), [("40", 80), ("80", 80), ("100", 100), ("200", 120)]
+)
+def test_the_width_is_the_terminals_within_reason(monkeypatch, columns, width):
+    sit_at_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", columns)
+    assert console().width == width
+
+
+def test_without_a_terminal_the_width_is_eighty(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert console().width == 80
+
+
+def test_a_document_is_utf8_in_every_locale(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    console().document("1 → 2\n")
+    assert raw.getvalue() == "1 → 2\n".encode()

@@ -13,13 +13,12 @@ from updater.core.changes import Change, Changes
 from updater.core.provenance import Recipe
 from updater.core.question import parse
 from updater.errors import RefusedError
-from updater.model import LocalChange
+from updater.model import Brief, LocalChange
 from updater.report.blame import Blame, Local, Look, Package
 from updater.report.log import Log, Row
 from updater.report.mail import LeftOut, Patch
 from updater.report.notes import Changed, Notes
 from updater.report.restore import Restored
-from updater.report.sections import Attention, Danger
 from updater.report.when import Answer, Found
 
 SCHEMAS = Path(__file__).parents[3] / "docs/json"
@@ -49,7 +48,7 @@ NOTES = Notes(
     here="running",
     markdown="# x\n",
     changes=Changes(1, {"curl": (CHANGE, NEWS)}),
-    attention=(Attention(Danger.UNIT, b"x", None, None, "y", "text", ()),),
+    brief=Brief("2 packages", ("setuid: /x",)),
     changed=Changed("1.0", None, 1, None, None, comparable=False),
     recipe=Recipe("https://x", ""),
 )

@@ -98,6 +98,20 @@ def test_changed_paths_are_those_that_git_and_the_manifest_tell(store):
     assert not history.touched(old, new, b"etc/mot", store.read)
 
 
+def test_of_a_closed_directory_only_that_something_in_it_changed_is_told():
+    store = Store()
+    closed = b"osupdate-manifest 1\n/etc/sudoers.d mode=0750\n/root mode=0700\n"
+    old = store.tree({**FILES, MANIFEST_PATH: closed})
+    new = {**FILES, MANIFEST_PATH: closed, b"etc/sudoers.d/web": b"", b"root/a/b": b""}
+    paths = history.changed_paths(old, store.tree(new), store.read)
+    assert paths == [b"etc/sudoers.d/", b"root/"]
+
+
+def test_the_first_release_changed_everything_that_it_has(store):
+    new = store.tree(FILES)
+    assert history.changed_paths(None, new, store.read) == sorted(FILES)
+
+
 def test_what_comes_and_goes_is_touched(store):
     old, new = store.tree({b"a/b": b"1"}), store.tree({b"a/c": b"1"})
     assert history.touched(old, new, b"a/b", store.read)

@@ -64,3 +64,19 @@ def test_a_blob_is_found_at_the_first_place_that_holds_it():
     one, two = {b"x": row(1, 1)}, {b"y": row(2, 2)}
     assert index.blobs([one, two]) == {b"o" * 20: (0, b"x")}
     assert index.blobs([]) == {}
+
+
+@given(big, st.dictionaries(names, rows, max_size=5))
+def test_columns_give_the_size_of_a_blob_where_it_is(device, given_rows):
+    columns = index.Columns(Index(device, given_rows).to_bytes())
+    for path, row in given_rows.items():
+        expected = row.stat.size if row.stat.inode else None
+        assert columns.size(path, row.oid) == expected
+        assert columns.size(path, b"\0" * 19 + bytes([row.oid[-1] ^ 1])) is None
+    assert columns.size(b"not there/", b"o" * 20) is None
+
+
+@given(st.integers(0, len(WHOLE) - 1))
+def test_columns_of_a_truncated_index_are_damaged(length):
+    with pytest.raises(HostError, match="stat index is damaged"):
+        index.Columns(WHOLE[:length])

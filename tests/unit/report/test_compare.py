@@ -198,7 +198,7 @@ def test_sizes_are_asked_only_of_what_differs():
     same = {f"usr/{n}": str(n) for n in range(50)}
     old, new = take(same, sizes=Asked()), take({**same, "x": "1"}, sizes=Asked())
     compare(old, new)
-    assert asked == [new.entries[b"x"].oid]
+    assert asked == [new.tree.leaf(b"x").oid]
 
 
 def test_package_bookkeeping_is_counted_apart():
@@ -213,7 +213,7 @@ def test_package_bookkeeping_is_counted_apart():
     report = compare(take({}), take(files))
     assert report.counts.bookkeeping == 4
     assert [place.path for place in report.directories] == [b"etc", b"usr/bin"]
-    assert [change.path for change in report.config] == [b"etc/x.conf"]
+    assert [change.path for change in report.configs] == [b"etc/x.conf"]
 
 
 @pytest.mark.parametrize(
@@ -230,12 +230,8 @@ def test_config_is_what_differs_in_content_below_etc():
         {"etc/a": "2", "etc/c": "1", "etc/e": "1", "usr/etc/d": "2", "etcetera": "1"},
         {b"etc/c": Metadata(mode=0o600)},
     )
-    found = {change.path: change.kind for change in compare(old, new).config}
-    assert found == {
-        b"etc/a": Kind.MODIFIED,
-        b"etc/b": Kind.REMOVED,
-        b"etc/e": Kind.ADDED,
-    }
+    found = {change.path: change.change for change in compare(old, new).configs}
+    assert found == {b"etc/a": "modified", b"etc/b": "removed", b"etc/e": "added"}
 
 
 def test_directories_are_listed_by_their_first_three_names():

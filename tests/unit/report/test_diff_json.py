@@ -63,7 +63,15 @@ def test_the_object_says_what_differs():
     assert found["to"]["created"] == "2026-05-16T00:00:00Z"
     assert found["kernel"] == {"old": ["6.1"], "new": ["6.2"]}
     assert [group["source"] for group in found["packages"]["added"]] == ["zsh"]
-    assert found["config"] == [{"path": "/etc/motd", "change": "modified"}]
+    assert found["config"] == [
+        {
+            "path": "/etc/motd",
+            "change": "modified",
+            "package": None,
+            "conffile": False,
+            "locally_modified": None,
+        }
+    ]
     assert found["size"]["download"] == 12
     files = found["files"]
     assert (files["added"], files["removed"], files["modified"]) == (3, 1, 3)

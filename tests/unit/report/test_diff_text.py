@@ -12,6 +12,7 @@ from updater.core import packages as lists
 from updater.model import Metadata, Package
 from updater.report import diff_text
 from updater.report.compare import compare
+from updater.report.layout import columns
 
 OLD = {"name": "running", "version": "2026.04.2", "commit": "91c0f3d" + "0" * 33}
 NEW = {"name": "staged", "version": "2026.05.1", "commit": "4be1a90" + "0" * 33}
@@ -70,12 +71,17 @@ def test_the_summary_tells_the_whole_story():
         head + right.rjust(80 - len(head)),
         "running of 2026-04-24 -> staged of 2026-05-16",
         "",
+        "ATTENTION",
+        "  ! setgid added      /usr/bin/crontab",
+        "                      0755 -> 2755, runs as gid 101",
+        "                      osupdate diff --files /usr/bin/crontab",
+        "",
         "KERNEL     6.1.90-1 -> 6.1.94-1",
         "",
-        "PACKAGES   3 changed (2 sources), 1 added, 1 removed",
-        "  M bind9              1:9.18.24-1 -> 1:9.18.28-1"
-        + "(2)".rjust(80 - len("  M bind9              1:9.18.24-1 -> 1:9.18.28-1")),
-        "  M linux-image-amd64  6.1.90-1 -> 6.1.94-1",
+        "PACKAGES   3 upgraded (2 sources), 1 added, 1 removed",
+        "  U bind9              1:9.18.24-1 -> 1:9.18.28-1"
+        + "(2)".rjust(80 - len("  U bind9              1:9.18.24-1 -> 1:9.18.28-1")),
+        "  U linux-image-amd64  6.1.90-1 -> 6.1.94-1",
         "  A cups-browsed       1.28.17-3"
         + "+1.2 MB".rjust(80 - len("  A cups-browsed       1.28.17-3")),
         "  R telnet             0.17-44"
@@ -150,9 +156,9 @@ def test_more_packages_than_fit_are_counted():
         rows(*((name, "1", name, "all") for name in names)),
         rows(*((name, "2", name, "all") for name in names)),
     )
-    assert f"PACKAGES   {count} changed ({count} sources), 0 added, 0 removed" in text
+    assert f"PACKAGES   {count} upgraded ({count} sources), 0 added, 0 removed" in text
     assert "  ... 4 more: osupdate diff --packages" in text
-    assert text.count("  M p") == diff_text.CHANGED_ROWS
+    assert text.count("  U p") == diff_text.CHANGED_ROWS
 
 
 def test_removals_are_shown_however_much_changes():
@@ -185,7 +191,7 @@ def test_more_directories_than_fit_are_counted():
 
 def test_a_package_of_another_architecture_shows_both():
     text = summary(rows(("x", "1", "x", "amd64")), rows(("x", "1", "x", "all")))
-    assert "  M x  1 amd64 -> 1 all" in text
+    assert "  U x  1 amd64 -> 1 all" in text
 
 
 def test_the_body_is_the_summary_without_its_head():
@@ -202,7 +208,7 @@ def test_every_package_is_listed_with_the_names_in_its_group():
     text = diff_text.packages(report(old, new))
     listed = text.replace("\n", " ").replace(",", "").split()
     assert set(names) <= set(listed)
-    assert "\n  M a    1 -> 2\n" in text
+    assert "\n  U a    1 -> 2\n" in text
 
 
 def test_packages_of_some_paths_are_not_a_thing():
@@ -301,7 +307,8 @@ def test_the_summary_always_fits(old, new, paths, width, version):
         found = compare(side, after, download=2**70)
         for line in diff_text.summary(found, width).split("\n"):
             assert is_quiet(line)
-            assert len(line) <= width
+            # A command is to be copied, and is never cut.
+            assert columns(line) <= width or line.lstrip().startswith("osupdate diff ")
 
 
 @pytest.mark.parametrize("count", [0, 1, -1])

@@ -10,11 +10,11 @@ from support.releases import HOSTILE, assert_tame, known
 from updater.core.changes import Change, Changes
 from updater.core.provenance import Recipe
 from updater.core.question import parse
+from updater.model import Brief
 from updater.report import blame, log, notes, when
 from updater.report.blame import Blame, Local, Look
 from updater.report.log import Log, Row
 from updater.report.notes import Changed, Notes
-from updater.report.sections import Attention, Danger
 from updater.report.when import Answer, Found
 
 OLD = known("2026.04.1", 1, headline="sshd: no password logins")
@@ -99,11 +99,7 @@ FULL = Notes(
             "vim": (change(cves=(), security=False),),
         },
     ),
-    attention=(
-        Attention(
-            Danger.SETUID, b"usr/bin/x", "x", None, "4755", "new setuid file", ("diff",)
-        ),
-    ),
+    brief=Brief("17 packages (2 security), 3 config", ("setuid: /usr/bin/x, new",)),
     changed=Changed("2026.04.1", 17, 2, 3, 312, comparable=True),
     recipe=Recipe("https://git.example.org/recipe", "3f2c9a1"),
 )
@@ -118,12 +114,12 @@ def test_notes_come_in_layers():
         "  Look out.",
         "  ... 2 more lines",
         "ATTENTION",
-        "  ! setuid       /usr/bin/x new setuid file",
+        "  ! setuid: /usr/bin/x, new",
         "SECURITY   2 sources, 1 CVE",
         "  openssh",
         "                 CVE-2024-6387",
         "  curl",
-        "Changed:  17 packages, 2 security, 3 config, 312 paths since 2026.04.1",
+        "Changed:  17 packages (2 security), 3 config since 2026.04.1",
         "full: osupdate diff 2026.04.1..2026.05.1",
         "Source:   https://git.example.org/recipe at 3f2c9a1",
         "Release:  commit 020202020202, signed by a release key, running here",
@@ -142,6 +138,13 @@ def test_a_message_that_says_the_same_as_the_notes_is_shown_once():
     two = Notes(known("1", 1, text="Signed."), "", "What changed in 1\n\nOther.\n")
     text = "\n".join(notes.text(two))
     assert text.index("Signed.") < text.index("Other.")
+
+
+def test_without_a_kept_report_the_numbers_are_counted():
+    lines = notes.text(replace(FULL, brief=None))
+    counts = "17 packages, 2 security, 3 config, 312 paths since 2026.04.1"
+    assert f"Changed:  {counts}" in lines
+    assert "ATTENTION" not in lines
 
 
 def test_thousands_of_vulnerabilities_take_a_line():
@@ -340,9 +343,7 @@ TEXTS = {
             changes=Changes(1, {
                 HOSTILE: (EVIL_CHANGE, replace(EVIL_CHANGE, news=True)),
             }),
-            attention=(
-                Attention(Danger.UNIT, EVIL_BYTES, None, None, None, HOSTILE, ()),
-            ),
+            brief=Brief(HOSTILE, (HOSTILE,)),
             changed=Changed(HOSTILE, 1, 1, 1, 1, comparable=True),
             recipe=Recipe(HOSTILE, HOSTILE),
         )

@@ -160,6 +160,14 @@ class Objects:
     def _store_of(self, oid: pygit2.Oid) -> pygit2.Odb:
         return self._near if oid in self._near else self._odb
 
+    def find(self, prefix: str) -> ObjectId | None:
+        """The object whose id begins so; None when there is none, or several."""
+        try:
+            found = self._repository.get(prefix)
+        except (ValueError, pygit2.GitError):
+            return None
+        return None if found is None else ObjectId(str(found.id))
+
     def sizes(self, known: Mapping[ObjectId, int]) -> "Sizes":
         """Bytes of every object, looked up when asked and not known."""
         return Sizes(self, known)
