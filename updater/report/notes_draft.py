@@ -11,6 +11,8 @@ from updater.report.sections import Advisory, Attention
 FILL_IN = "<!-- fill in: {} -->"
 _NAMED = 2  # packages in the proposed headline
 _ROWS = 30  # of each list
+_FIXES = 3  # vulnerabilities of one source; more are counted
+_FIX = 90  # characters of what one is about
 
 
 def markdown(report: Report, product: str) -> str:
@@ -67,9 +69,14 @@ def _fixed(item: Advisory) -> str:
 
 def _advisory(item: Advisory) -> str:
     urgency = f", {item.urgency.value}" if item.urgency else ""
-    told = "; ".join(f"{_plain(f.cve)} {_plain(f.text)}".strip() for f in item.fixes)
     line = f"{_plain(item.source)} {_arrow(item.old, item.new)}{urgency}"
-    return f"{line}: {told}" if told else line
+    told = [
+        f"{_plain(fix.cve)} {_plain(fix.text, _FIX)}".strip()
+        for fix in item.fixes[:_FIXES]
+    ]
+    if len(item.fixes) > _FIXES:
+        told.append(f"and {len(item.fixes) - _FIXES:,} more")
+    return f"{line}: {'; '.join(told)}" if told else line
 
 
 def _attention(item: Attention) -> str:
@@ -112,7 +119,7 @@ def _code(text: str) -> str:
     return f"`{text.replace('`', chr(39))}`"
 
 
-def _plain(text: str) -> str:
-    """Text from packages as Markdown that stays text."""
-    shown = safe(text, 300)
-    return "".join(f"\\{char}" if char in "\\`*_[]<>#|&" else char for char in shown)
+def _plain(text: str, limit: int = 200) -> str:
+    """Text from packages as Markdown, inside of a line, that stays text."""
+    shown = safe(text, limit)
+    return "".join(f"\\{char}" if char in "\\`*_[]<&" else char for char in shown)
