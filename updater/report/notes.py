@@ -170,26 +170,31 @@ def _entries(notes: Notes, *, news: bool) -> Iterable[tuple[str, Change]]:
 def _facts(notes: Notes) -> list[str]:
     known = notes.known
     assert known is not None
-    rows = []
-    if notes.changed is not None:
-        since = safe(notes.changed.since, 64)
-        more = f"full: osupdate diff {since}..{safe(known.version, 64)}"
-        counts = _counts(notes.changed)
-        if notes.brief is not None:
-            counts = f"{safe(notes.brief.line, 400)} since {since}"
-        told = f"Changed:  {counts}"
-        rows.append(told)
-        if notes.changed.comparable and len(told + more) + 3 <= _WIDTH:
-            rows = [f"{told}   {more}"]
-        elif notes.changed.comparable:
-            rows.append(f"          {more}")
+    rows = _changed(notes, known) if notes.changed is not None else []
     if notes.recipe is not None:
         commit = f" at {safe(notes.recipe.commit, 64)}" if notes.recipe.commit else ""
-        rows.append(f"Source:   {safe(notes.recipe.url, 200)}{commit}")
+        rows += _fact("Source:", f"{safe(notes.recipe.url, 200)}{commit}")
     signed = "signed by a release key" if known.signed else "not known to be signed"
     where = f", {notes.here} here" if notes.here else ""
-    rows.append(f"Release:  commit {known.commit[:12]}, {signed}{where}")
-    return rows
+    return rows + _fact("Release:", f"commit {known.commit[:12]}, {signed}{where}")
+
+
+def _changed(notes: Notes, known: Known) -> list[str]:
+    assert notes.changed is not None
+    since = safe(notes.changed.since, 64)
+    counts = safe(notes.brief.line, 400) if notes.brief else _counts(notes.changed)
+    rows = _fact("Changed:", f"{counts} since {since}")
+    if not notes.changed.comparable:
+        return rows
+    more = f"full: osupdate diff {since}..{safe(known.version, 64)}"
+    if len(rows) == 1 and len(rows[0]) + 3 + len(more) <= _WIDTH:
+        return [f"{rows[0]}   {more}"]
+    return [*rows, f"{'':<10}{more}"]
+
+
+def _fact(name: str, words: str) -> list[str]:
+    first, *more = wrap(words, " " * 10, _WIDTH)
+    return [f"{name:<10}{first.strip()}", *more]
 
 
 def _counts(changed: Changed) -> str:
@@ -202,7 +207,7 @@ def _counts(changed: Changed) -> str:
         told.append(f"{changed.config:,} config")
     if changed.files is not None:
         told.append(plural(changed.files, "path"))
-    return f"{', '.join(told) or 'not known'} since {safe(changed.since, 64)}"
+    return ", ".join(told) or "not known"
 
 
 def to_json(notes: Notes) -> dict[str, Any]:
