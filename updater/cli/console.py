@@ -115,7 +115,10 @@ class Console:
         print(text, flush=True)
 
     def raw(self, data: bytes) -> None:
-        """Bytes for another program, on stdout as they are."""
+        """Bytes for another program, on stdout as they are; tamed for a terminal."""
+        if sys.stdout.isatty():
+            self.page(safe(line.replace(b"\t", b"    ")) for line in data.split(b"\n"))
+            return
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

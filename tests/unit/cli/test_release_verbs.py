@@ -1,12 +1,14 @@
 """log, notes, when, blame, patch, restore: what they ask, their schemas, exit codes."""
 
 import json
+import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 from support.fake_agent import NOW, OLD, offer, record
-from support.releases import known
+from support.releases import assert_tame, known
 
 from updater.cli import main
 from updater.core.changes import Change, Changes
@@ -209,6 +211,15 @@ def test_a_mail_is_written_byte_for_byte(agent, capfdbinary):
     out, err = capfdbinary.readouterr()
     assert b"diff --git a/x b/x\n\xff\n" in out
     assert b"! left out: /etc/\\xff: a secret\n" in err
+
+
+def test_a_mail_at_a_terminal_is_tame(osupdate, agent, monkeypatch):
+    evil = replace(PATCH, difference=b"+\x1b]0;pwned\x07\tx\n")
+    agent.answers["patch"] = evil
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    out = osupdate("patch", "--no-pager", "--color", "never")[1]
+    assert "+\\x1b]0;pwned\\x07    x\n" in out
+    assert_tame(out)
 
 
 def test_json_has_nothing_that_a_terminal_obeys(osupdate, agent):
