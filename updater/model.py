@@ -107,7 +107,7 @@ class Offer(Struct, frozen=True):
 
     `version` is None while only the content can tell (unsigned mode without a tag).
     `tag` is the id of the annotated tag object `tag_name`; for a lightweight tag it
-    is None, and `ref` names what to fetch.
+    is None, and `ref` names what to fetch. `number` is None until its tag was read.
     """
 
     url: str
@@ -117,6 +117,7 @@ class Offer(Struct, frozen=True):
     tag: ObjectId | None = None
     tag_name: str | None = None
     version: str | None = None
+    number: int | None = None
 
 
 class Progress(Struct, frozen=True):
@@ -195,7 +196,11 @@ class Deployment(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True, omit_defaults=False):
-    """What state.json remembers of a deployment: ids and names, nothing believed."""
+    """What state.json remembers of a deployment: ids and names, nothing believed.
+
+    `owners`: whether it has owners, and with them setuid, setgid, capabilities and
+    devices; not when somebody without root privileges laid it out.
+    """
 
     id: DeploymentId
     commit: ObjectId
@@ -208,16 +213,14 @@ class Record(Struct, frozen=True, omit_defaults=False):
     headline: str
     signed: bool
     security_floor: int = 0
+    owners: bool = True
 
 
 class Package(Struct, frozen=True, omit_defaults=True):
-    """One row of packages.json.
+    """One row of packages.json; `size` is installed bytes, or None when not told.
 
-    Attributes:
-        size: installed bytes, or None when not told.
-        family: whose package it is, and so whose version order counts: dpkg, rpm,
-            pacman or apk; empty when not told.
-        source_version: of the source package, where it is not `version`.
+    `family` (dpkg, rpm, pacman, apk; empty: not told) has the order of versions.
+    `source_version` is told where it is not `version`.
     """
 
     name: str
@@ -321,20 +324,10 @@ class State(Struct, frozen=True):
 
 
 class LocalChange(Struct, frozen=True):
-    """A path of a deployment that is not as the release has it.
-
-    `kind`: modified, metadata, missing, extra.
-    """
+    """A path that is not as released. `kind`: modified, metadata, missing, extra."""
 
     path: bytes
     kind: str
-
-
-class Brief(Struct, frozen=True):
-    """What an update changes where there is no room: a line, and what is dangerous."""
-
-    line: str
-    warnings: tuple[str, ...] = ()
 
 
 class Status(Struct, frozen=True):
@@ -342,7 +335,9 @@ class Status(Struct, frozen=True):
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
-    `brief` is what the staged release changes, as far as that was kept.
+    `brief` is what the staged release changes: a line, then what is dangerous.
+    `unprivileged`: what runs, or will be laid out where nothing does, has no owners.
+    `doubts` are the dotted keys of the configuration that cannot be read.
     """
 
     state: State
@@ -358,7 +353,16 @@ class Status(Struct, frozen=True):
     enter_command: str | None
     now: int
     available: Offer | None = None
-    brief: Brief | None = None
+    brief: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+class Obstacle(Struct, frozen=True):
+    """Why an offer will not be taken here. `kind`: paused, held, pinned, older."""
+
+    kind: str
+    text: str
+    hint: str | None
 
 
 class Checked(Struct, frozen=True):
@@ -367,13 +371,11 @@ class Checked(Struct, frozen=True):
     offer: Offer
     available: Offer | None
     why: str
+    obstacle: Obstacle | None = None
 
 
 class Preview(Struct, frozen=True):
-    """What a person sees before consent.
-
-    `report` is the rendered summary, `summary` the same in one line.
-    """
+    """What a person sees before consent; `summary` is the `report` in one line."""
 
     running: Record | None
     version: str

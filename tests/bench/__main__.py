@@ -113,7 +113,9 @@ class Bench:
     def _ask(self, machine):
         """What people type often, on the machine that runs the update."""
         for name in ("status", "check", "diff") * 3:
-            self.samples.add(name, machine.run(name).seconds)
+            done = machine.run(name)
+            self.samples.add(name, done.seconds)
+            self.samples.add(f"{name} memory", done.memory)
         for _ in range(3):
             self.samples.add("blame", machine.run("blame", "/usr/bin/env").seconds)
 

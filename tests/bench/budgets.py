@@ -89,6 +89,7 @@ def rows(samples, largest):
         ("memory of apply, first release", "full memory", allowed, {}),
         ("memory of apply, update", "update memory", allowed, {}),
         ("memory of publish", "publish memory", "", {}),
+        ("memory of diff, summary", "diff memory", "<= 150 MB", {}),
     )
     groups = (("MB", _BYTES), ("s", _SECONDS), ("MB", memory), ("%", _DISK))
     return [

@@ -1,6 +1,7 @@
 """The HTML report as a real browser sees it."""
 
 import pytest
+from msgspec import structs
 from support import browser, reports
 
 from updater.report import diff_html
@@ -38,6 +39,25 @@ def test_every_word_can_be_read(url, dark):
         assert page.hard_to_read() == []
         back = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (back == "rgb(251, 251, 252)") is not dark
+
+
+def test_on_paper_every_danger_and_every_fix_is_there(tmp_path):
+    danger, advisory = reports.full().attention[0], reports.full().security[0]
+    many = structs.replace(
+        reports.full(),
+        attention=tuple(structs.replace(danger, path=b"%d" % n) for n in range(9)),
+        security=(structs.replace(advisory, fixes=advisory.fixes * 9),),
+    )
+    file = tmp_path / "report.html"
+    file.write_text(diff_html.page_of(many))
+    shown = (
+        "[...document.querySelectorAll('.attention li, .advisory li')]"
+        ".filter(row => row.checkVisibility()).length"
+    )
+    with browser.open_page(file.as_uri()) as page:
+        assert page.evaluate(shown) == diff_html.FEW + diff_html.FIXES
+        page.call("Emulation.setEmulatedMedia", media="print")
+        assert page.evaluate(shown) == 9 + 9
 
 
 @pytest.mark.parametrize("url", ["full"], indirect=True)

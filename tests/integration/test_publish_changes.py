@@ -10,6 +10,7 @@ from support import rpmdb
 from support.factory import Symlink, make_key, make_rootfs, publish_to
 
 from updater.core import changes
+from updater.core.changelogs import debian
 from updater.errors import HostError, RefusedError
 from updater.model import CHANGES_PATH
 
@@ -427,3 +428,18 @@ def test_an_rpm_without_a_changelog_is_missed(publish_rpm, told):
     outcome = publish_rpm("2", bash=("1.2", []))
     assert changes.parse(told()).sources == {}
     assert "for 1 of 1 changed source package: bash" in outcome.notices[0]
+
+
+def test_only_changelogs_of_sources_that_changed_are_read(publish, told, monkeypatch):
+    names = [f"p{number}" for number in range(50)]
+    docs = {f"{DOC}/{n}/changelog.gz": packed(log(n, "2", "1")) for n in names}
+    publish("1", [(name, "1") for name in names], docs)
+    read = []
+    parse = debian.parse
+    monkeypatch.setattr(
+        debian, "parse", lambda data, **kw: read.append(data) or parse(data, **kw)
+    )
+    publish("2", [(name, "2" if name == "p7" else "1") for name in names], docs)
+    assert versions(told()) == {"p7": ["2"]}
+    assert {data[:6] for data in read if data} == {b"p7 (2)"}
+    assert len(read) == 2  # its changelog, and the notices that it does not have

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     | {"cli"},
     "service": {*BASE, "agent", "report", "lock", "publish", "config", "settings"}
     | {"system.bus"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors"},
     "__init__": set(),
 }
 """Room -> what its modules may import of the package."""

@@ -1,142 +1,31 @@
 """Taking care of what is here: verify and repair, holds and the pin, gc, doctor."""
 
 import os
-import shutil
-from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
 from updater.agent import look, public
 from updater.agent.obtain import prune
-from updater.agent.room import Room, Surveyed
-from updater.core import machine, names
-from updater.core.index import Index, Row
-from updater.core.plan import Plan
-from updater.core.text import plural, safe, size
+from updater.agent.room import Room
+from updater.core import names
+from updater.core.text import safe
 from updater.errors import (
-    ConfigError,
     HostError,
     OsupdateError,
-    UntrustedError,
     UsageError,
 )
 from updater.model import (
     Collected,
     DeploymentId,
-    Finding,
     Hold,
-    ObjectId,
     Record,
     State,
-    TrustMode,
-    Verified,
 )
 from updater.steps import collect
-from updater.steps.check import check
-from updater.steps.fetch import fetch
-from updater.steps.inspect import inspect, remembered, repair, repairable
-from updater.system import checkout, fs, process, signature
-from updater.system.git.child import FetchLimits, ObjectSources
+from updater.system import fs
 from updater.system.git.keeper import Keeper
-from updater.system.git.objects import Objects
 
 PACKS = 4  # of objects.git; with more, gc makes one of them
-LOW_SPACE = 256 << 20  # bytes
-
-
-def verify(room: Room, state: State, wanted: str | None, *, mend: bool) -> Verified:
-    """Hash every file of a deployment; put back what is not the release's.
-
-    Raises:
-        UsageError: no such deployment. OsupdateError.
-    """
-    record = _require(room, state, wanted or "running")
-    try:
-        laid = look.lay_open(record.commit, look.open_kept(room))
-    except UntrustedError as error:
-        error.hint = f"Fetch it anew: osupdate apply {safe(record.version)} --full"
-        raise
-    plan = look.full_plan(room, laid, record.created)
-    path = room.layout.deployment(record.id)
-    rows, changes = inspect(path, plan, room.count_files)
-    repaired: tuple[bytes, ...] = ()
-    lost = repairable(changes, room.persistent)
-    if mend and lost:
-        room.tell("repair", f"{plural(len(lost), 'path')} of {record.version}")
-        found = source(room, state, record, plan, rows, lost)
-        repair(path, plan, lost, found)
-        rows, left = inspect(path, plan, room.count_files)
-        repaired = tuple(sorted(set(lost) - {change.path for change in left}))
-        room.tell("repaired", f"{plural(len(repaired), 'path')} of {record.version}")
-    if room.owns_state:
-        known = remembered(plan, rows)
-        index = Index(os.stat(path).st_dev, dict(sorted(known.items())))
-        fs.write_durably(room.layout.index(record.id), index.to_bytes())
-    files = len(laid.entries)
-    return Verified(record, files, files, changes, repaired)
-
-
-def _require(room: Room, state: State, wanted: str) -> Record:
-    record = names.find_record(state, room.booted(), wanted)
-    return names.require(record, wanted, state.deployments)
-
-
-def source(
-    room: Room,
-    state: State,
-    record: Record,
-    plan: Plan,
-    rows: dict[bytes, Row],
-    lost: Sequence[bytes],
-) -> Objects:
-    """Where the blobs of damaged files come from: this machine, or the remote."""
-    path, index_path = room.layout.deployment(record.id), room.layout.index(record.id)
-    good = Surveyed(record, path, index_path, Index(0, rows), ())
-    others = [one for one in look.survey(room, state) if one.record.id != record.id]
-    objects = look.open_kept(room, [*others, good])
-    aliases = dict(plan.aliases)
-    paths = {aliases.get(name, name) for name in lost}
-    missing = [
-        w.oid for w in plan.writes if w.path in paths and not _has(objects, w.oid)
-    ]
-    if not missing:
-        return objects
-    room.watcher.notice(
-        f"{plural(len(missing), 'file')} can be had nowhere on this machine; "
-        f"fetching {safe(record.version)} completely"
-    )
-    name = record.version if room.mode is TrustMode.TAG else record.commit
-    remote = room.settings.remote
-    offer = check(
-        remote,
-        room.mode,
-        name,
-        allow_plain=room.allow_plain,
-        sleep=room.sleep,
-        secrets_dir=room.secrets,
-    )
-    candidate = fetch(
-        offer,
-        remote,
-        ObjectSources(),
-        room.layout.incoming,
-        FetchLimits(),
-        lambda step: room.watcher.progress(step.received, None, "bytes"),
-        allow_plain=room.allow_plain,
-        announce=room.watcher.notice,
-        sleep=room.sleep,
-        secrets_dir=room.secrets,
-    )
-    return look.open_kept(room, [*others, good], candidate.objects)
-
-
-def _has(objects: Objects, oid: ObjectId) -> bool:
-    """Whether a blob can really be read: a file may have been damaged since."""
-    try:
-        objects.read_blob(oid)
-    except OsupdateError:
-        return False
-    return True
 
 
 def hold(room: Room, state: State, wanted: str | None, reason: str) -> Hold | None:
@@ -220,14 +109,18 @@ def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
     """
     booted = room.booted()
     keep = room.settings.deploy.keep
+    unclear: tuple[str, ...] = ()
+    if not room.knows("deploy"):
+        keep = len(state.deployments)
+        unclear = ("no deployment is removed: [deploy] has mistakes",)
     beyond = collect.choose(state, booted, keep, {}).removable
     written = {record.id: _written(room, record) for record in beyond}
     choice = collect.choose(state, booted, keep, written)
     if dry_run:
-        return Collected(choice.removable, 0, choice.reasons)
+        return Collected(choice.removable, 0, (*unclear, *choice.reasons))
     state = _tidy(room, state)  # first: a disk that is full takes no new state.json
     freed = 0
-    removed, reasons = [], list(choice.reasons)
+    removed, reasons = [], [*unclear, *choice.reasons]
     for record in choice.removable:
         mounted = fs.mounts_below(room.layout.deployment(record.id))
         if mounted:
@@ -295,99 +188,41 @@ def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
 
 def _tidy(room: Room, state: State) -> State:
     """Leave of deployments, downloads, indexes and packs what the state still names."""
-    layout, here = room.layout, {record.commit for record in state.deployments}
-    ids = [record.id for record in state.deployments]
-    for problem in collect.remove_leftovers(layout.deployments, ids, room.booted()):
-        room.watcher.notice(problem)
-    done = state.download is not None and state.download.offer.commit in here
-    download = state.download.directory if state.download and not done else None
-    incoming = set(os.listdir(layout.incoming)) - {download}
-    _delete(room, layout.incoming, incoming)
-    known = {f"{record.id}.idx" for record in state.deployments}
-    directory = os.path.dirname(room.layout.index(DeploymentId("x")))
-    _delete(room, directory, set(os.listdir(directory)) - known)
-    for place in (layout.state_dir, layout.public, os.path.dirname(layout.current)):
-        _delete(room, place, [n for n in os.listdir(place) if n.endswith(".tmp")])
-    public.forget_reports(layout, here)
+    for path in leftovers(room, state):
+        try:
+            fs.remove_tree(path)
+        except HostError as error:  # it is named, and stops no other
+            room.watcher.notice(str(error))
+    layout = room.layout
+    public.forget_reports(layout, {record.commit for record in state.deployments})
     public.show_booted(layout, room.booted())
     Keeper(layout.repository).make()
+    done = state.download is not None and _pending(state) is None
     return room.save(replace(state, download=None)) if done else state
 
 
-def _delete(room: Room, directory: str, names_: Iterable[str]) -> None:
-    """Delete leftovers; one that cannot be deleted is named, and stops no other."""
-    for name in names_:
-        try:
-            fs.remove_tree(os.path.join(directory, name))
-        except HostError as error:
-            room.watcher.notice(str(error))
+def leftovers(room: Room, state: State) -> list[str]:
+    """Paths of interrupted runs, which nothing names.
 
-
-def doctor(room: Room) -> list[Finding]:
-    """Look at everything that an update will need."""
-    found = [_state(room), _trust(room), *_programs(), *_disk(room)]
-    state = room.load() if found[0].level == "ok" else State()
-    booted = room.booted()
-    if state.deployments and machine.find(state, booted) is None:
-        found.append(
-            Finding(
-                "problem",
-                "current",
-                f"{room.layout.current} points at no deployment that is known here",
-                "Choose one: osupdate apply VERSION",
-            )
-        )
-    if state.phase != "idle":
-        found.append(
-            Finding("warning", "phase", f"a transition stands at {state.phase}")
-        )
-    return found
-
-
-def _state(room: Room) -> Finding:
-    try:
-        state = room.load()
-    except HostError as error:
-        return Finding("problem", "state", str(error), error.hint)
-    text = f"{plural(len(state.deployments), 'deployment')}, phase {state.phase}"
-    return Finding("ok", "state", text)
-
-
-def _trust(room: Room) -> Finding:
-    if room.mode is TrustMode.UNSIGNED:
-        text = "UNSIGNED: whoever controls the remote controls this machine"
-        return Finding("warning", "trust", text, 'Sign releases: trust.mode = "tag"')
-    try:
-        signature.load_role(room.layout.root, "release")
-    except ConfigError as error:
-        return Finding("problem", "trust", str(error), error.hint)
-    return Finding("ok", "trust", "the release keys are well-formed")
-
-
-def _programs() -> list[Finding]:
-    try:
-        process.run(["ssh-keygen", "-Y", "check-novalidate"], timeout=10)
-    except HostError as error:
-        hint = "Install OpenSSH's client: ssh-keygen decides on signatures"
-        return [Finding("problem", "ssh-keygen", str(error), hint)]
-    return [Finding("ok", "ssh-keygen", "is installed")]
-
-
-def _disk(room: Room) -> list[Finding]:
-    path = room.layout.deployments
-    free = fs.free_bytes(path)
-    low = free < LOW_SPACE
+    Raises:
+        OSError.
+    """
+    layout = room.layout
+    ids = [record.id for record in state.deployments]
+    index = os.path.dirname(layout.index(DeploymentId("x")))
     found = [
-        Finding(
-            "warning" if low else "ok",
-            "disk",
-            f"{size(free)} free below {room.layout.below(room.settings.deploy.path)}",
-            "Free some: osupdate gc" if low else None,
-        )
+        (layout.deployments, collect.unnamed(layout.deployments, ids, room.booted())),
+        (layout.incoming, set(os.listdir(layout.incoming)) - {_pending(state)}),
+        (index, set(os.listdir(index)) - {f"{name}.idx" for name in ids}),
     ]
-    if os.path.isdir(path) and os.access(path, os.W_OK):
-        shares = "reflinks" if checkout.can_clone(path) else "hardlinks"
-        found.append(Finding("ok", "sharing", f"unchanged files become {shares}"))
-    if shutil.which("git") is None:
-        found.append(Finding("ok", "git", "is not installed, and not needed"))
-    return found
+    for place in (layout.state_dir, layout.public, os.path.dirname(layout.current)):
+        found.append((place, [n for n in os.listdir(place) if n.endswith(".tmp")]))
+    return [os.path.join(place, n) for place, names_ in found for n in sorted(names_)]
+
+
+def _pending(state: State) -> str | None:
+    """The download that is still to be laid out."""
+    here = {record.commit for record in state.deployments}
+    if state.download is None or state.download.offer.commit in here:
+        return None
+    return state.download.directory

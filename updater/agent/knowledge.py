@@ -12,7 +12,7 @@ from updater.core import chronicle, history
 from updater.core.changes import Changes
 from updater.core.chronicle import Known
 from updater.errors import HostError, UntrustedError
-from updater.model import CHANGES_PATH, Brief, ObjectId, Package, State
+from updater.model import CHANGES_PATH, ObjectId, Package, State
 
 BRANCH = "refs/heads/releases"
 _TAGS = "refs/tags/release/"
@@ -51,8 +51,8 @@ class Knowledge(Protocol):
     def names(self, release: Known, cve: str) -> bool:
         """Whether its message, notes or changelogs name a vulnerability."""
 
-    def brief(self, release: Known) -> Brief | None:
-        """What it changes, in a line; None when no report was kept."""
+    def brief(self, release: Known) -> tuple[str, ...]:
+        """What it changes, a line and warnings; empty when no report was kept."""
 
 
 class Here:
@@ -93,8 +93,8 @@ class Here:
         """Whether its message, notes or changelogs name a vulnerability."""
         return cve in release.cves or self._seen.changes_name(release.commit, cve)
 
-    def brief(self, release: Known) -> Brief | None:
-        """What it changes, in a line; None when no report was kept."""
+    def brief(self, release: Known) -> tuple[str, ...]:
+        """What it changes, a line and warnings; empty when no report was kept."""
         base = release.base or ObjectId("")
         return public.read_brief(self._layout, base, release.commit)
 
@@ -174,10 +174,10 @@ class Repository:
         every = told.sources.values() if told else ()
         return any(cve in change.cves for found in every for change in found)
 
-    def brief(self, release: Known) -> Brief | None:
+    def brief(self, release: Known) -> tuple[str, ...]:
         """Nothing: a repository keeps no reports."""
         del release
-        return None
+        return ()
 
 
 def is_among(path: bytes, told: bytes) -> bool:

@@ -7,6 +7,7 @@ what depends on them, were never applied: there they are the release's.
 import os
 import stat
 from collections.abc import Iterator
+from itertools import chain
 
 from updater.agent import look
 from updater.agent.room import Room
@@ -18,7 +19,7 @@ from updater.model import GitMode, LocalChange, Metadata, ObjectId, Record
 from updater.report.diff import Side
 from updater.report.snapshot import LARGEST, Snapshot
 from updater.report.trees import Overlay
-from updater.steps.inspect import beside_files
+from updater.steps.inspect import beside_files, known_paths
 from updater.system import checkout, fs
 from updater.system.git.objects import read_file
 
@@ -44,11 +45,12 @@ def snapshot(
     release = library.snapshot(Named(side, record))
     laid = look.lay_open(record.commit, library.everything)
     plan = look.full_plan(room, laid, record.created)
-    changes = look.survey_one(room, record).changes
+    changes = look.survey_one(room, record, save=False).changes
     root = os.open(room.layout.deployment(record.id), _DIRECTORY)
     content = Live(library, root)
     scene = _Scene(room, release, content)
-    for change in (*changes, *beside_files(root, plan)):
+    beside = beside_files(root, plan), checkout.strays(root, known_paths(plan))
+    for change in (*changes, *chain(*beside)):
         scene.take(change)
     here = Side("this machine", record.version, record.commit, room.now())
     tree = Overlay(release.tree, scene.leaves)

@@ -53,8 +53,13 @@ def survey(room: Room, state: State) -> list[Surveyed]:
     return found
 
 
-def survey_one(room: Room, record: Record) -> Surveyed:
+def survey_one(room: Room, record: Record, *, save: bool = True) -> Surveyed:
     """One deployment; its stat index is made anew when it is lost.
+
+    Args:
+        room: this machine.
+        record: the deployment.
+        save: keep what the survey learned; not for whoever does not hold the lock.
 
     Raises:
         HostError.
@@ -69,7 +74,7 @@ def survey_one(room: Room, record: Record) -> Surveyed:
         room.watcher.notice(f"{error}; every file of {record.id} is hashed again")
         found = _hash_again(room, record)
     changes, renewed = survey_deployment(path, found, room.linked)
-    if renewed and room.owns_state:
+    if renewed and save and room.owns_state:
         with contextlib.suppress(NoSpaceError):  # a cache: the next survey tries again
             fs.write_durably(index_path, found.to_bytes())
     return Surveyed(record, path, index_path, found, changes)

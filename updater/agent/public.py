@@ -1,6 +1,7 @@
 """What people without privileges may know: public/ has it, because the rest is closed.
 
 public/booted                       the id of the deployment that runs
+public/place                        where deployments are, for when nobody else knows
 public/diff/<old>..<new>.json       the report of an update that was taken
 public/diff/<old>..<new>.brief      the same in a line, for status
 """
@@ -9,12 +10,21 @@ import os
 from collections.abc import Iterable
 
 import msgspec
+from msgspec import Struct
 
 from updater.errors import RefusedError
-from updater.model import Brief, DeploymentId, ObjectId
+from updater.model import DeploymentId, ObjectId
 from updater.report.diff import Report
 from updater.system import fs
 from updater.system.layout import Layout
+
+
+class Place(Struct, frozen=True):
+    """`deploy.mode`, `deploy.path` and `boot.loader` as they were last acted upon."""
+
+    mode: str
+    path: str
+    loader: str
 
 
 def show_report(layout: Layout, report: Report) -> None:
@@ -46,14 +56,14 @@ def read_report(layout: Layout, old: ObjectId, new: ObjectId) -> Report:
         ) from error
 
 
-def read_brief(layout: Layout, old: ObjectId, new: ObjectId) -> Brief | None:
-    """What an update changes, in a line; None when that was not kept."""
+def read_brief(layout: Layout, old: ObjectId, new: ObjectId) -> tuple[str, ...]:
+    """What an update changes, a line and warnings; empty when that was not kept."""
     path = _path(layout, old, new).removesuffix(".json") + ".brief"
     try:
         with open(path, "rb") as file:
-            return msgspec.json.decode(file.read(), type=Brief)
+            return msgspec.json.decode(file.read(), type=tuple[str, ...])
     except (OSError, msgspec.DecodeError):
-        return None
+        return ()
 
 
 def forget_reports(layout: Layout, commits: Iterable[ObjectId]) -> None:
@@ -78,6 +88,26 @@ def read_booted(layout: Layout) -> DeploymentId | None:
             return DeploymentId(file.read().strip()) or None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def show_place(layout: Layout, place: Place) -> None:
+    """Remember where deployments are; only a change is written."""
+    if read_place(layout) != place:
+        fs.write_durably(_place(layout), msgspec.json.encode(place) + b"\n")
+
+
+def read_place(layout: Layout) -> Place | None:
+    """Where deployments were last time; None when that is not known."""
+    try:
+        with open(_place(layout), "rb") as file:
+            place = msgspec.json.decode(file.read(), type=Place)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return place if place.path.startswith("/") else None
+
+
+def _place(layout: Layout) -> str:
+    return os.path.join(layout.public, "place")
 
 
 def _booted(layout: Layout) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Container, Sequence
 
 from msgspec.structs import replace
 
-from updater.agent import care
 from updater.agent import live as live_
+from updater.agent import whole
 from updater.agent.live import Live
 from updater.agent.room import Room, Surveyed
 from updater.core.index import Row
@@ -149,7 +149,7 @@ def _restore(
     if "a complete fetch" in origins:
         room.require_network()
     rows = live.surveyed[0].rows
-    source = care.source(room, state, record, live.plan, rows, paths)
+    source = whole.source(room, state, record, live.plan, rows, paths)
     room.tell("restore", told, deployment=record.id)
     repair(live.path, live.plan, paths, source)
     _remember(room, live, paths)

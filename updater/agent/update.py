@@ -21,9 +21,10 @@ from updater.agent.obtain import (
     keep_objects,
     make_store,
     opened,
+    require_judge,
 )
 from updater.agent.room import Room, Surveyed
-from updater.core import machine, names
+from updater.core import machine, names, policy
 from updater.core.plan import Plan
 from updater.core.text import plural, safe, show_path, size
 from updater.errors import RefusedError, UntrustedError
@@ -74,6 +75,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
             f"updates are on hold here: {safe(state.paused, 200)}",
             hint="To take updates again: osupdate unhold",
         )
+    require_judge(room)
     room.watcher.stage(1, room.stages, "check")
     state, offer = _offer(room, state, request.wanted)
     called = f"{safe(offer.version or 'commit', 60)} ({offer.commit[:7]})"
@@ -85,6 +87,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
     staged = next((r for r in state.deployments if r.commit == offer.commit), None)
     if staged and not request.full and not request.download_only:
         return _use_kept(room, state, staged, request)
+    _foresee(room, state, offer, request)
     try:
         return _bring(room, state, offer, request, complete=request.full)
     except UntrustedError as error:
@@ -94,6 +97,22 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         heal_store(room)
         room.watcher.notice(f"{error}; fetching the complete release instead")
         return _bring(room, room.load(), offer, request, complete=True)
+
+
+def _foresee(room: Room, state: State, offer: Offer, request: Request) -> None:
+    """Refuse before the download what can be told before it.
+
+    Raises:
+        UntrustedError: R4, R5.
+    """
+    facts = policy.facts_of(
+        state, room.running(state), allow_downgrade=request.allow_downgrade
+    )
+    try:
+        policy.foresee(offer, policy.known_number(state, offer), facts)
+    except UntrustedError as error:
+        room.tell("refused", str(error), commit=offer.commit)
+        raise
 
 
 def _kept_deployment(room: Room, state: State, request: Request) -> Record | None:
@@ -117,7 +136,12 @@ def _use_kept(room: Room, state: State, record: Record, request: Request) -> App
     if running and record.id == running.id:
         return Applied("nothing", record, f"{safe(record.version)} runs already")
     surveyed = look.survey(room, state)
-    _verify_kept(room, state, record, request)
+    try:
+        _verify_kept(room, state, record, request)
+    except UntrustedError as error:
+        if error.check == "F2":  # it lost files here
+            error.hint = f"Bring back: osupdate verify --repair {safe(record.version)}"
+        raise
     if request.dry_run or not request.arm:
         return Applied("staged", record, f"{safe(record.version)} is laid out already")
     compared = between.kept_report(room, state, record)

@@ -1,6 +1,8 @@
 """The terminal, or what stands in its place: data on stdout, the rest on stderr."""
 
 import os
+import re
+import shlex
 import shutil
 import sys
 import time
@@ -21,6 +23,7 @@ _REFRESH = 0.1  # seconds between two drawings of the progress line
 _RED, _GREEN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[1m", "\033[0m"
 _ALARMS = ("PROBLEM", "STALE")
 Painter = Callable[[Iterable[str]], Iterable[str]]
+_GAP = re.compile(r" {5,}(?=[A-Z])")  # between two commands of a line
 
 
 class Console:
@@ -34,6 +37,8 @@ class Console:
         self._pager = not getattr(args, "no_pager", False)
         self._color = getattr(args, "color", "auto")
         self._watcher: StageLines | None = None
+        self._command = _command_pattern(args)
+        self._program = _program(args)
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
@@ -109,7 +114,7 @@ class Console:
 
     def object(self, value: dict[str, Any]) -> None:
         """Print one JSON object, on one line."""
-        text = msgspec.json.encode(value).decode()
+        text = msgspec.json.encode(self._hinting(value)).decode()
         if not text.isprintable():
             text = "".join(map(_visible, text))
         print(text, flush=True)
@@ -176,7 +181,29 @@ class Console:
             return None
         return chosen if chosen.strip() not in ("", "cat") else None
 
+    def _hinting(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """The same value, its hints as they are printed."""
+        if isinstance(value, list):
+            return [self._hinting(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: self._naming_machine(item)
+            if key == "hint" and isinstance(item, str)
+            else self._hinting(item)
+            for key, item in value.items()
+        }
+
+    def _naming_machine(self, text: str) -> str:
+        """Commands in a text act on the machine that this command was told to use."""
+        return self._command.sub(lambda _: self._program, text)
+
     def _fit(self, line: str) -> str:
+        """A line as it is printed; commands that got long stand below each other."""
+        commands = len(self._command.findall(line))
+        line = self._naming_machine(line)
+        if commands > 1 and len(line) > WIDTH:
+            line = _GAP.sub("\n", line)
         encoding = (sys.stdout.encoding or "ascii").lower()
         return line if encoding.startswith("utf") else line.replace("●", "*")
 
@@ -312,6 +339,23 @@ def _shows_color(pager: str | None) -> bool:
     """Whether escape sequences come through: less needs -R, which may be taken away."""
     less = os.environ.get("LESS", "R")
     return pager is None or "less" not in pager or "r" in less.lower()
+
+
+def _command_pattern(args: Namespace) -> re.Pattern[str]:
+    """The name of this program, where a verb that acts on a machine follows it."""
+    verbs = "|".join(map(re.escape, getattr(args, "machine_verbs", ())))
+    return re.compile(rf"\bosupdate(?= (?:{verbs})\b)" if verbs else r"(?!)")
+
+
+def _program(args: Namespace) -> str:
+    """How this program is called to act on the same machine."""
+    words = ["osupdate"]
+    root, config = getattr(args, "root", "/"), getattr(args, "config", None)
+    if root != "/":
+        words += ["--root", root]
+    if config is not None:
+        words += ["--config", os.path.abspath(config)]
+    return shlex.join(words)
 
 
 def _columns() -> int:

@@ -4,6 +4,7 @@ import json
 from argparse import Namespace
 from typing import Any
 
+from updater import config
 from updater.cli.session import agent, settings
 from updater.config import Loaded, Origin
 from updater.report import objects, outcomes
@@ -38,7 +39,8 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
     parser = subparsers.add_parser(
         "doctor",
         help="look for what would make an update fail",
-        description="Check programs, keys, disk, state and the network's settings.",
+        description="Look at the configuration, the remote and its credentials, keys,\n"
+        "clock, disk, objects and deployments. Changes nothing; asks no network.",
         epilog="example:\n  osupdate doctor",
     )
     parser.set_defaults(func=run_doctor)
@@ -46,7 +48,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
 
 def run_gc(args: Namespace) -> int:
     """`osupdate gc`."""
-    outcome = agent(args, strict=True).gc(dry_run=args.dry_run)
+    outcome = agent(args).gc(dry_run=args.dry_run)
     if args.console.json:
         args.console.object(objects.collected(outcome, dry_run=args.dry_run))
     else:
@@ -67,7 +69,8 @@ def run_doctor(args: Namespace) -> int:
 
 def run_config(args: Namespace) -> int:
     """`osupdate config`."""
-    loaded = settings(args, strict=args.check)
+    loaded = config.load(args.root, args.config, strict=False)
+    loaded = settings(args, strict=args.check or bool(loaded.doubts))
     if args.console.json:
         args.console.object(_config_object(loaded))
     elif args.check:

@@ -16,7 +16,7 @@ from updater.errors import UntrustedError
 from updater.model import GitMode, ObjectId, TreeEntry
 
 HEADER = b"osupdate-files 1"
-MAX_OWNER = 512  # bytes
+MAX_OWNER = 1024  # bytes
 NO_OWNER = b"-"
 
 _MODES = {

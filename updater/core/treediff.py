@@ -18,7 +18,7 @@ Read = Callable[[ObjectId], bytes]
 _ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0/]+)\0(.{20})", re.DOTALL)
 _MODES = {mode.value.encode(): mode for mode in GitMode if mode is not GitMode.TREE}
 _TREE = GitMode.TREE.value.encode()
-_REMEMBERED = 4096  # directories of a Browser
+_REMEMBERED = 50_000  # entries of directories that a Browser has read
 _OVERHEAD = 22  # bytes of an entry beside its mode and name: a space, a NUL, the id
 
 Raw = tuple[bytes, bytes, bytes]
@@ -136,6 +136,7 @@ class Browser:
         self.root = root
         self.read = read
         self._known: dict[bytes, dict[bytes, Raw]] = {}
+        self._count = 0
 
     def leaf(self, path: bytes) -> Leaf | None:
         """The file or symlink at `path`."""
@@ -164,7 +165,9 @@ class Browser:
         if known is None:
             oid = _subtree(self._find(path)) if path else self.root
             known = {raw[1]: raw for raw in listing(oid, path, self.read)}
-            if len(self._known) >= _REMEMBERED:
+            self._count += len(known)
+            if self._count > _REMEMBERED:
                 self._known.clear()
+                self._count = len(known)
             self._known[path] = known
         return known

@@ -53,7 +53,7 @@ def unpack(data: bytes, limit: int) -> tuple[bytes, bool]:
         The content, and whether it is whole.
 
     Raises:
-        ValueError: it is damaged, or zstd, which needs a library.
+        ValueError: it is damaged, or zstd, which `system.zstd` reads.
     """
     if data.startswith(ZSTD):
         raise ValueError("zstd is not read here")

@@ -56,13 +56,19 @@ class Finder:
                 by = ", ".join(units.show(name) for name in change.by)
                 told = f", {', '.join(change.tells)}" if change.tells else ""
                 self._unit(
-                    change.unit, change.file, owners, None, f"enabled by {by}{told}"
+                    change.unit,
+                    change.file,
+                    owners,
+                    None,
+                    f"enabled by {by}{told}",
+                    change.links[:1],
                 )
         for moved in found.moved:
             old, new = ", ".join(moved.old), ", ".join(moved.new)
             self._unit(moved.unit, moved.file, owners, (old, new), f"listens on {new}")
         for unit in found.freed:
-            self._unit(unit, None, owners, ("masked", None), "no longer masked")
+            mask = b"etc/systemd/system/" + unit.rpartition(b"/")[2]
+            self._unit(unit, None, owners, ("masked", None), "no longer masked", [mask])
 
     def accounts(self, changes: Iterable[AccountChange]) -> None:
         """Users that come or may do more, and ids that would change hands."""
@@ -134,12 +140,21 @@ class Finder:
         owners: "Owner",
         states: tuple[str | None, str | None] | None,
         text: str,
+        links: Sequence[bytes] = (),
     ) -> None:
+        """`links` are what else of it changed, to be shown with its file."""
         kind = _UNITS.get(unit[unit.rfind(b".") :], Danger.UNIT)
         package = owners(path) if path else None
         old, new = states or (None, "enabled")
         self._add(
-            kind, path, package, old, new, f"{units.show(unit)} {text}", patch=True
+            kind,
+            path,
+            package,
+            old,
+            new,
+            f"{units.show(unit)} {text}",
+            patch=True,
+            beside=links,
         )
 
     def _add(
@@ -152,9 +167,11 @@ class Finder:
         text: str,
         *,
         patch: bool = False,
+        beside: Sequence[bytes] = (),
     ) -> None:
         view = "--patch" if patch else "--files"
-        where = () if path is None else ("/" + path.decode("utf-8", "surrogateescape"),)
+        paths = dict.fromkeys([*beside, *([] if path is None else [path])])
+        where = ["/" + one.decode("utf-8", "surrogateescape") for one in paths]
         more = (*self._command, view, *where)
         self._found.append(Attention(kind, path, package, old, new, text, more))
 

@@ -15,7 +15,7 @@ from updater.core.chronicle import Known
 from updater.core.provenance import Recipe
 from updater.core.text import plural, safe, safe_lines
 from updater.core.times import day
-from updater.model import Brief, Offer
+from updater.model import Offer
 from updater.report import log
 from updater.report.layout import clip, flush, labelled, wrap
 
@@ -45,14 +45,15 @@ class Notes(Struct, frozen=True):
     """Everything that there is to read of a release.
 
     `known` None: it is only offered, as `offer` says. `here` is what this machine does
-    with it. `markdown` is notes.md. `brief` is a report's, None where none was kept.
+    with it. `markdown` is notes.md. `brief` is what was kept of a report: a line,
+    then warnings; empty where none was.
     """
 
     known: Known | None
     here: str
     markdown: str | None = None
     changes: Changes | None = None
-    brief: Brief | None = None
+    brief: tuple[str, ...] = ()
     changed: Changed | None = None
     recipe: Recipe | None = None
     offer: Offer | None = None
@@ -116,9 +117,9 @@ def _news(notes: Notes) -> list[str]:
 
 
 def _danger(notes: Notes) -> list[str]:
-    if notes.brief is None or not notes.brief.warnings:
+    if not notes.brief[1:]:
         return []
-    shown = (clip(f"  ! {safe(line, 400)}", _WIDTH) for line in notes.brief.warnings)
+    shown = (clip(f"  ! {safe(line, 400)}", _WIDTH) for line in notes.brief[1:])
     return ["ATTENTION", *shown]
 
 
@@ -182,7 +183,7 @@ def _facts(notes: Notes) -> list[str]:
 def _changed(notes: Notes, known: Known) -> list[str]:
     assert notes.changed is not None
     since = safe(notes.changed.since, 64)
-    counts = safe(notes.brief.line, 400) if notes.brief else _counts(notes.changed)
+    counts = safe(notes.brief[0], 400) if notes.brief else _counts(notes.changed)
     rows = _fact("Changed:", f"{counts} since {since}")
     if not notes.changed.comparable:
         return rows
@@ -235,8 +236,8 @@ def to_json(notes: Notes) -> dict[str, Any]:
             {"source": s, "version": v, "urgency": u or None, "cves": list(every)}
             for s, v, u, every in advisories(notes)
         ],
-        "attention": None if notes.brief is None else list(notes.brief.warnings),
-        "summary": None if notes.brief is None else notes.brief.line,
+        "attention": list(notes.brief[1:]) if notes.brief else None,
+        "summary": notes.brief[0] if notes.brief else None,
         "changed": changed
         and {
             "since": changed.since,

@@ -1,7 +1,6 @@
 """A whole report in one line, for a prompt, a status and a message of the day."""
 
 from updater.core.text import plural, safe, show_path
-from updater.model import Brief
 from updater.report.diff import Report
 from updater.report.diff_view import danger
 from updater.report.sections import Attention
@@ -9,12 +8,12 @@ from updater.report.sections import Attention
 WARNINGS = 5  # more are counted
 
 
-def brief(report: Report) -> Brief:
-    """The line and the warnings; safe to print."""
+def brief(report: Report) -> tuple[str, ...]:
+    """The line, then the warnings; safe to print."""
     shown = [_warning(one) for one in report.attention[:WARNINGS]]
     if left := len(report.attention) - WARNINGS:
         shown += [f"{left:,} more: osupdate diff"] if left > 0 else []
-    return Brief(one_line(report), tuple(shown))
+    return (one_line(report), *shown)
 
 
 def one_line(report: Report) -> str:

@@ -26,6 +26,11 @@ def check(checked: Checked) -> list[str]:
     if checked.available is None:
         return [_sentence(checked.why)]
     offer = checked.available
+    if checked.obstacle is not None:
+        where = f"{offered(offer)} is available in {safe(offer.channel, 80)}"
+        lines = [f"On hold: {where}, and not taken here"]
+        lines.append(f"  {_sentence(checked.obstacle.text)}")
+        return [*lines, *([checked.obstacle.hint] if checked.obstacle.hint else [])]
     lines = [f"Update available: {offered(offer)} in {safe(offer.channel, 80)}"]
     if checked.why:
         lines.append(f"  {safe(checked.why, 400)}")
@@ -48,8 +53,9 @@ def preview(shown: Preview) -> list[str]:
     if shown.summary:
         lines.append(f"CHANGES    {safe(shown.summary, 400)}")
     lines.append(
-        f"WRITES     {plural(shown.written_files, 'file')} "
-        f"({size(shown.written_bytes)}), shares {shown.kept_files:,} with what is here"
+        f"DISK       +{size(shown.written_bytes)} now: "
+        f"{plural(shown.written_files, 'file')} written, {shown.kept_files:,} shared "
+        "with what is here"
     )
     if shown.local_changes:
         count = count_of_changes(len(shown.local_changes))

@@ -14,6 +14,7 @@ from updater.model import ObjectId
 from updater.report.diff import FileChange, Kind, Node, Report
 from updater.report.diff_words import details
 from updater.report.snapshot import Snapshot
+from updater.system import zstd
 
 MAX_TEXT = 4 << 20  # bytes of a file that is shown, unpacked
 MAX_BINARY = 16 << 20  # bytes of a file that is looked into for its build id
@@ -119,7 +120,7 @@ def _packed(
     sizes = " -> ".join(_size(node) for node in (change.old, change.new))
     head = f"Compressed {show_path(change.path)}: {sizes}"
     try:
-        texts = [unpack.unpack(data, MAX_TEXT) for data in (before, after)]
+        texts = [_unpack(data) for data in (before, after)]
     except ValueError as error:
         yield _comment(f"{head}; {error}")
         return
@@ -130,6 +131,12 @@ def _packed(
     yield _comment(f"{head}, inside:" if body else f"{head}, the same inside")
     for line in body.split(b"\n")[:-1]:
         yield b"#   " + line + b"\n"
+
+
+def _unpack(data: bytes) -> tuple[bytes, bool]:
+    if data.startswith(unpack.ZSTD):
+        return zstd.unpack(data, MAX_TEXT)
+    return unpack.unpack(data, MAX_TEXT)
 
 
 def _header(change: FileChange) -> Iterator[bytes]:

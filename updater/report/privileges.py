@@ -37,7 +37,7 @@ class Raised(Struct, frozen=True):
 def raised(change: FileChange) -> Iterator[Raised]:
     """Everything about a path that is more dangerous than before."""
     new = change.new
-    if new is None:
+    if new is None or (change.old is not None and _looks(change.old) == _looks(new)):
         return
     if new.type == "file":
         yield from _special_bits(change.old, new)
@@ -46,6 +46,10 @@ def raised(change: FileChange) -> Iterator[Raised]:
         yield from _loosened(change.path, change.old, new)
         yield from _access_lists(change.old, new)
     yield from _owner(change.path, change.old, new)
+
+
+def _looks(node: Node) -> tuple[object, ...]:
+    return node.type, node.mode, node.uid, node.gid, node.xattrs
 
 
 def has(node: Node | None, bit: int) -> bool:

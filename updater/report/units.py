@@ -41,11 +41,15 @@ _TIMES = re.compile(rb"(On[A-Za-z]+)[ \t]*=[ \t]*(.*?)[ \t]*")
 
 
 class Change(Struct, frozen=True):
-    """A unit that is started by itself now, or no longer; `file` describes it."""
+    """A unit that is started by itself now, or no longer; `file` describes it.
+
+    `by` is what pulls it in, `links` are the paths that say so.
+    """
 
     unit: bytes
     enabled: bool
     by: tuple[bytes, ...]
+    links: tuple[bytes, ...]
     file: bytes | None
     tells: tuple[str, ...]
 
@@ -69,14 +73,17 @@ class Differences(Struct, frozen=True):
 
 
 class Enabled(Struct, frozen=True):
-    """What a release starts by itself: unit -> what pulls it in; and what is masked."""
+    """What a release starts by itself, and what is masked.
 
-    pulled: dict[bytes, tuple[bytes, ...]]
+    `pulled` is unit -> what pulls it in -> the path of the link that says so.
+    """
+
+    pulled: dict[bytes, dict[bytes, bytes]]
     masked: frozenset[bytes]
 
     def by(self, unit: bytes) -> tuple[bytes, ...]:
         """What starts a unit; nothing when it is masked."""
-        return () if unit in self.masked else self.pulled.get(unit, ())
+        return () if unit in self.masked else tuple(self.pulled.get(unit, ()))
 
 
 def concerns(path: bytes) -> bool:
@@ -86,33 +93,33 @@ def concerns(path: bytes) -> bool:
 
 def enabled(snapshot: Snapshot | None) -> Enabled:
     """What a release starts by itself."""
-    pulled: dict[bytes, list[bytes]] = defaultdict(list)
+    pulled: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
     masked: set[bytes] = set()
     if snapshot is None:
         return Enabled({}, frozenset())
     for places, of in ((_SYSTEM, b""), (_USER, _OF_USERS)):
         for place in places:
-            for unit, by in _pulls(snapshot, place):
-                pulled[of + unit].append(of + by)
+            for unit, by, link in _pulls(snapshot, place):
+                pulled[of + unit].setdefault(of + by, link)
         masked |= {of + unit for unit in _masks(snapshot, places)}
-    for unit, by in [*_links(snapshot, set(pulled))]:
-        pulled[unit].append(by)
-    found = {unit: tuple(dict.fromkeys(by)) for unit, by in sorted(pulled.items())}
-    return Enabled(found, frozenset(masked))
+    for unit, by, link in [*_links(snapshot, set(pulled))]:
+        pulled[unit].setdefault(by, link)
+    return Enabled(dict(pulled), frozenset(masked))
 
 
-def _pulls(snapshot: Snapshot, place: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Units, and what pulls each in; a link of /etc to another name is an alias."""
+def _pulls(snapshot: Snapshot, place: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Unit, what pulls it in, and by which link; another name of /etc is an alias."""
     tree = snapshot.tree
     for name in tree.names(place):
         path = place + b"/" + name
         if name.endswith(_PULLS):
             by = name.rpartition(b".")[0]
-            yield from ((u, by) for u in tree.names(path) if _UNIT.fullmatch(u))
+            units = filter(_UNIT.fullmatch, tree.names(path))
+            yield from ((unit, by, path + b"/" + unit) for unit in units)
         elif place.startswith(b"etc/") and _UNIT.fullmatch(name):
             unit = _alias(snapshot, path)
             if unit is not None and unit != name:
-                yield unit, name
+                yield unit, name, path
 
 
 def _alias(snapshot: Snapshot, path: bytes) -> bytes | None:
@@ -140,16 +147,20 @@ def _masks(snapshot: Snapshot, places: Iterable[bytes]) -> Iterator[bytes]:
                 yield name
 
 
-def _links(snapshot: Snapshot, native: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def _links(
+    snapshot: Snapshot, native: set[bytes]
+) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Start links of System V and of OpenRC."""
     for directory in snapshot.tree.names(b"etc"):
         for name in snapshot.tree.names(b"etc/" + directory):
-            match = _RC.fullmatch(b"etc/" + directory + b"/" + name)
+            path = b"etc/" + directory + b"/" + name
+            match = _RC.fullmatch(path)
             if match and not _is_native(snapshot, match[2], native):
-                yield match[2], match[1]
+                yield match[2], match[1], path
     for level in snapshot.tree.names(b"etc/runlevels"):
         for name in snapshot.tree.names(b"etc/runlevels/" + level):
-            yield name, b"runlevel " + level
+            path = b"etc/runlevels/" + level + b"/" + name
+            yield name, b"runlevel " + level, path
 
 
 def _is_native(snapshot: Snapshot, script: bytes, native: set[bytes]) -> bool:
@@ -176,9 +187,7 @@ def compare(old: Snapshot | None, new: Snapshot, paths: Iterable[bytes]) -> Diff
     for unit in sorted(before.pulled.keys() | after.pulled.keys()):
         was, now = before.by(unit), after.by(unit)
         if bool(was) != bool(now):
-            snapshot = new if now else old
-            assert snapshot is not None
-            changes.append(_change(snapshot, unit, now or was, bool(now), problems))
+            changes.append(_change(old, new, unit, before, after, problems))
     kept = [u for u in _touched(told) if before.by(u) and after.by(u)]
     moved = []
     for unit in kept:
@@ -195,14 +204,23 @@ def compare(old: Snapshot | None, new: Snapshot, paths: Iterable[bytes]) -> Diff
 
 
 def _change(
-    snapshot: Snapshot,
+    old: Snapshot | None,
+    new: Snapshot,
     unit: bytes,
-    by: tuple[bytes, ...],
-    now: bool,  # noqa: FBT001 - enabled or not is the answer
+    before: Enabled,
+    after: Enabled,
     problems: list[str],
 ) -> Change:
+    now = after.by(unit)
+    side = new if now else old
+    assert side is not None
     return Change(
-        unit, now, by, unit_file(snapshot, unit), _tells(snapshot, unit, problems)
+        unit=unit,
+        enabled=bool(now),
+        by=now or before.by(unit),
+        links=tuple((after if now else before).pulled[unit].values()),
+        file=unit_file(side, unit),
+        tells=_tells(side, unit, problems),
     )
 
 

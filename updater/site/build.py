@@ -70,7 +70,9 @@ def build(
     found = releases.find(
         repository, role, now, lambda done: progress("read", done, None)
     )
-    site = pages.Site(found.releases, base, role.signers if role else ())
+    site = pages.Site(
+        found.releases, base, tuple(key.text for key in role.signers) if role else ()
+    )
     wanted = pages.of(site, lambda old, new: report(repository, old, new))
     written = output.write(out, wanted, lambda done, of: progress("write", done, of))
     return Built(

@@ -8,11 +8,12 @@ import sys
 from argparse import Namespace
 
 import pytest
-from support.fake_agent import record
+from support.fake_agent import offer, record
 
+from updater.cli import main
 from updater.cli.console import Console, JsonLines, StageLines, progress_text
-from updater.errors import RefusedError
-from updater.model import LocalChange, Preview
+from updater.errors import BusyError, NoSpaceError, RefusedError
+from updater.model import Applied, Checked, LocalChange, Preview
 
 
 class Terminal(io.StringIO):
@@ -102,7 +103,8 @@ def test_consent_shows_the_preview_before_it_asks(monkeypatch):
     assert StageLines(console(color="never")).consent(shown)
     text = terminal.getvalue()
     assert text.startswith("PACKAGES  2 upgraded\n\nRELEASE    OpenSSH fix\n")
-    assert "WRITES     312 files (41.0 MB), shares 36,023 with what is here" in text
+    disk = "+41.0 MB now: 312 files written, 36,023 shared with what is here"
+    assert f"DISK       {disk}" in text
     assert (
         "! 1 path differs from the release that runs; the changes stay there\n" in text
     )
@@ -295,3 +297,49 @@ def test_a_document_is_utf8_in_every_locale(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     console().document("1 → 2\n")
     assert raw.getvalue() == "1 → 2\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("argv", "before"),
+    [
+        ((), "osupdate"),
+        (("--root", "{}"), "osupdate --root {}"),
+        (("--root", "{}/a b"), "osupdate --root '{}/a b'"),
+        (("--config", "{}/c.toml"), "osupdate --config {}/c.toml"),
+        (
+            ("--root", "{}", "--config", "{}/c.toml"),
+            "osupdate --root {} --config {}/c.toml",
+        ),
+    ],
+)
+def test_a_shown_command_acts_on_the_machine_that_was_asked(
+    agent, capsys, tmp_path, argv, before
+):
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "c.toml").write_text("")
+    before = before.format(tmp_path, tmp_path)
+    given = [word.format(tmp_path) for word in argv]
+    agent.answers["status"] = NoSpaceError("is full", hint="Free some: osupdate gc")
+    agent.answers["check"] = Checked(offer(), offer(), "")
+    agent.answers["apply"] = Applied("switched", record(), "Undo: osupdate revert")
+
+    main([*given, "status"])
+    assert f"\n  Free some: {before} gc  (exit 7)\n" in capsys.readouterr().err
+    main(["status", "--json", *given])
+    assert json.loads(capsys.readouterr().out)["hint"] == f"Free some: {before} gc"
+    main(["check", *given])
+    out = capsys.readouterr().out
+    look, take = (
+        f"See what changes: {before} apply --dry-run",
+        f"Take it: {before} apply",
+    )
+    gap = "\n" if argv else " " * 5
+    assert f"\n{look}{gap}{take}\n" in out
+    main(["apply", *given])
+    assert capsys.readouterr().out == f"Undo: {before} revert\n"
+
+
+def test_prose_about_osupdate_is_no_command(agent, capsys, tmp_path):
+    agent.answers["status"] = BusyError("another osupdate is at work, osupdate checks")
+    main(["status", "--root", str(tmp_path)])
+    assert str(tmp_path) not in capsys.readouterr().err

@@ -15,7 +15,7 @@ from updater.core.changes import Change, Changes
 from updater.core.provenance import Recipe
 from updater.core.question import parse
 from updater.errors import RefusedError
-from updater.model import Brief, LocalChange
+from updater.model import LocalChange
 from updater.report.blame import Blame, Local, Look, Package
 from updater.report.log import Log, Row
 from updater.report.mail import LeftOut, Patch
@@ -50,7 +50,7 @@ NOTES = Notes(
     here="running",
     markdown="# x\n",
     changes=Changes(1, {"curl": (CHANGE, NEWS)}),
-    brief=Brief("2 packages", ("setuid: /x",)),
+    brief=("2 packages", "setuid: /x"),
     changed=Changed("1.0", None, 1, None, None, comparable=False),
     recipe=Recipe("https://x", ""),
 )

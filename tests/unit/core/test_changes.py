@@ -215,6 +215,7 @@ def test_one_release_without_measure_is_told_in_fewer_words_and_says_so():
     assert all(list_[0].version == "9" for list_ in read.sources.values())
     assert all(list_[0].cut >= 29 for list_ in read.sources.values())
     assert read.left_out["source0"] >= 3
+    assert changes.write(read) == data
 
 
 def test_more_sources_than_there_is_room_for_are_counted_as_far_as_they_go():

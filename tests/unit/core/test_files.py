@@ -79,7 +79,7 @@ def _is_above(path, paths):
         (HEAD + ROW.replace(b" - ", b" "), 'line 2: expected "mode id owner path"'),
         (HEAD + ROW.replace(b" - ", b"  "), "line 2: owner"),
         (HEAD + ROW.replace(b" - ", b" \\xff "), "line 2: 'utf-8'"),
-        (HEAD + ROW.replace(b" - ", b" " + b"x" * 513 + b" "), "line 2: owner"),
+        (HEAD + ROW.replace(b" - ", b" " + b"x" * 1025 + b" "), "line 2: owner"),
         (HEAD + ROW.replace(b"/etc", b"etc"), "line 2: path"),
         (HEAD + ROW.replace(b"motd", b".."), "line 2: path"),
         (HEAD + ROW.replace(b"motd", b".git"), "line 2: path"),

@@ -7,6 +7,7 @@ import struct
 import subprocess
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.factory import Symlink, make_rootfs
@@ -135,7 +136,7 @@ def test_a_binary_is_told_by_its_size_and_build_id():
     assert comments(patch_of({"x": b"\0"}, {})) == ["Binary /x: 1 B -> nothing"]
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, zstandard.compress])
 def test_compressed_text_is_compared_inside(pack):
     old, new = (pack(f"one\n{word}\n".encode()) for word in ("two", "three"))
     told = comments(
@@ -149,6 +150,14 @@ def test_compressed_text_is_compared_inside(pack):
         "-two",
         "+three",
     ]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, zstandard.compress])
+def test_damage_inside_is_a_comment(pack):
+    good, data = pack(b"one\n"), pack(bytes(range(256)) * 9)
+    [told] = comments(patch_of({"x.1.gz": good}, {"x.1.gz": data[:15]}))
+    assert told.startswith("Compressed /x.1.gz: ")
+    assert "damaged" in told
 
 
 def test_the_same_text_compressed_otherwise_is_said_to_be_the_same():

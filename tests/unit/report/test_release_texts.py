@@ -10,7 +10,6 @@ from support.releases import HOSTILE, assert_tame, known
 from updater.core.changes import Change, Changes
 from updater.core.provenance import Recipe
 from updater.core.question import parse
-from updater.model import Brief
 from updater.report import blame, log, notes, when
 from updater.report.blame import Blame, Local, Look
 from updater.report.log import Log, Row
@@ -99,7 +98,7 @@ FULL = Notes(
             "vim": (change(cves=(), security=False),),
         },
     ),
-    brief=Brief("17 packages (2 security), 3 config", ("setuid: /usr/bin/x, new",)),
+    brief=("17 packages (2 security), 3 config", "setuid: /usr/bin/x, new"),
     changed=Changed("2026.04.1", 17, 2, 3, 312, comparable=True),
     recipe=Recipe("https://git.example.org/recipe", "3f2c9a1"),
 )
@@ -141,7 +140,7 @@ def test_a_message_that_says_the_same_as_the_notes_is_shown_once():
 
 
 def test_without_a_kept_report_the_numbers_are_counted():
-    lines = notes.text(replace(FULL, brief=None))
+    lines = notes.text(replace(FULL, brief=()))
     counts = "17 packages, 2 security, 3 config, 312 paths since 2026.04.1"
     assert f"Changed:  {counts}" in lines
     assert "ATTENTION" not in lines
@@ -343,7 +342,7 @@ TEXTS = {
             changes=Changes(1, {
                 HOSTILE: (EVIL_CHANGE, replace(EVIL_CHANGE, news=True)),
             }),
-            brief=Brief(HOSTILE, (HOSTILE,)),
+            brief=(HOSTILE, HOSTILE),
             changed=Changed(HOSTILE, 1, 1, 1, 1, comparable=True),
             recipe=Recipe(HOSTILE, HOSTILE),
         )

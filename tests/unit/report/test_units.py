@@ -35,6 +35,8 @@ def test_a_unit_that_is_wanted_now_starts_by_itself():
     [one] = found.attention
     assert (one.kind, one.path) == (Danger.UNIT, f"{SYSTEM}/x.service".encode())
     assert one.text == "x.service enabled by multi-user.target"
+    link = "/etc/systemd/system/multi-user.target.wants/x.service"
+    assert one.more == ("diff", "--patch", link, f"/{SYSTEM}/x.service")
 
 
 def test_one_that_is_no_longer_wanted_is_no_danger():

@@ -35,8 +35,7 @@ def parse(data: bytes) -> list[Package]:
         try:
             package = _package(_fields(stanza))
         except ValueError as error:
-            line = text.line_at(data, offset)
-            raise ValueError(f"in the paragraph at line {line}, {error}") from error
+            raise text.in_paragraph(data, offset, error) from error
         if package.name in found:
             line = text.line_at(data, offset)
             raise ValueError(f"line {line}: package {package.name} appears twice")
@@ -81,27 +80,36 @@ def listed(data: bytes) -> dict[str, list[bytes]]:
     """
     text.check(data)
     found: dict[str, list[bytes]] = {}
-    for _, stanza in text.paragraphs(data):
-        paths: list[bytes] = []
-        name, directory = "", b""
-        for line in stanza.split(b"\n"):
-            key, value = line[:2], line[2:]
-            if key == b"R:":
-                paths.append(directory + b"/" + value if directory else value)
-            elif key == b"F:":
-                directory = value.strip(b"/")
-                if directory:
-                    paths.append(directory)
-            elif key == b"P:" and not name:
-                name = value.decode("utf-8", "replace")
-        found[name] = paths
+    for offset, stanza in text.paragraphs(data):
+        name, paths = _files(stanza)
+        try:
+            found[text.word(name, "P")] = paths
+        except ValueError as error:
+            raise text.in_paragraph(data, offset, error) from error
     return found
+
+
+def _files(stanza: bytes) -> tuple[bytes, list[bytes]]:
+    paths: list[bytes] = []
+    name = directory = b""
+    for line in stanza.split(b"\n"):
+        key, value = line[:2], line[2:]
+        if key == b"R:":
+            paths.append(directory + b"/" + value if directory else value)
+        elif key == b"F:":
+            directory = value.strip(b"/")
+            if directory:
+                paths.append(directory)
+        elif key == b"P:" and not name:
+            name = value
+    return name, paths
 
 
 def is_rules(path: bytes) -> bool:
     """Whether a list of protected paths is at this path."""
-    name = path.removeprefix(PROTECTED)
-    return name != path and name.endswith(b".list") and not name.startswith(b".")
+    directory, _, name = path.rpartition(b"/")
+    inside = directory + b"/" == PROTECTED
+    return inside and name.endswith(b".list") and not name.startswith(b".")
 
 
 def parse_rules(data: bytes) -> list[Rule]:

@@ -50,8 +50,7 @@ def _parse(data: bytes, *, status: bool) -> list[Package]:
             fields = _fields(stanza)
             package = None if status and not _is_there(fields) else _package(fields)
         except ValueError as error:
-            line = text.line_at(data, offset)
-            raise ValueError(f"in the paragraph at line {line}, {error}") from error
+            raise text.in_paragraph(data, offset, error) from error
         if package is None:
             continue
         if (package.name, package.arch) in found:

@@ -48,6 +48,11 @@ def line_at(data: bytes, offset: int) -> int:
     return data.count(b"\n", 0, offset) + 1
 
 
+def in_paragraph(data: bytes, offset: int, error: ValueError) -> ValueError:
+    """The same mistake, with the line at which its paragraph begins."""
+    return ValueError(f"in the paragraph at line {line_at(data, offset)}, {error}")
+
+
 def word(value: bytes, what: str) -> str:
     """A name, version or architecture.
 

@@ -83,8 +83,28 @@ class TooLargeError(RefusedError):
     """The remote sent more bytes than `FetchLimits.size`."""
 
 
+class MemoryLimitError(RefusedError):
+    """What the remote sent does not fit into `FetchLimits.memory`.
+
+    A delta takes as much as its base and its result together; without haves there may
+    be none of a large file.
+    """
+
+
 class MissingBasesError(TransportError):
     """The remote's deltas build on objects that are not here: fetch without haves."""
+
+
+_ERRORS: dict[str, type[OsupdateError]] = {
+    "transport": TransportError,
+    "rejected": RejectedError,
+    "bases": MissingBasesError,
+    "size": TooLargeError,
+    "memory": MemoryLimitError,
+    "refused": RefusedError,
+    "space": NoSpaceError,
+}
+"""Kind of a `wire.Failure` -> what it is here; every other one is a HostError."""
 
 
 def list_heads(
@@ -210,7 +230,7 @@ def _prepared(
     location = parse_remote(remote.url, allow_plain=allow_plain)
     given = credentials.load(remote, location, secrets_dir)
     proxy = credentials.check_proxy(remote.proxy, location)
-    user = _user()
+    user = unprivileged_user()
     with contextlib.ExitStack() as stack:
         home = stack.enter_context(private_home(user))
         repository = None
@@ -237,8 +257,12 @@ def _open_local(location: Location) -> int:
         ) from error
 
 
-def _user() -> tuple[int, int] | None:
-    """Whom the child becomes: nobody in particular, when there is a choice."""
+def unprivileged_user() -> tuple[int, int] | None:
+    """Whom the child becomes: nobody in particular, when there is a choice.
+
+    Raises:
+        HostError: root has no choice.
+    """
     if os.geteuid() != 0:
         return None
     for name in _USERS:
@@ -366,23 +390,9 @@ class _Watch:
 
     def _error(self, failure: wire.Failure) -> OsupdateError:
         message = safe(failure.message, 600)
-        match failure.kind:
-            case "transport":
-                return TransportError(message)
-            case "rejected":
-                return RejectedError(message)
-            case "bases":
-                return MissingBasesError(message)
-            case "untrusted":
-                return UntrustedError(safe(failure.check, 4), message)
-            case "size":
-                return TooLargeError(message)
-            case "refused":
-                return RefusedError(message)
-            case "space":
-                return NoSpaceError(message)
-            case _:
-                return HostError(message)
+        if failure.kind == "untrusted":
+            return UntrustedError(safe(failure.check, 4), message)
+        return _ERRORS.get(failure.kind, HostError)(message)
 
     def _died(self, code: int) -> OsupdateError:
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"

@@ -4,6 +4,8 @@ import time
 import tracemalloc
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support import rpmdb
 
 from updater.core import packages
@@ -172,3 +174,44 @@ def test_a_database_that_is_odd_takes_no_time_and_no_memory(path, data):
 def test_more_lines_than_any_database_has_are_refused():
     with pytest.raises(RefusedError, match="more than 2000000 lines"):
         packages.find([dpkg.STATUS], lambda _: b"a\n" * 2_000_001)
+
+
+WHOLE = {
+    dpkg.STATUS: DPKG + b"Conffiles:\n /etc/a 0123456789abcdef0123456789abcdef\n",
+    dpkg.INFO + b"adduser.list": b"/.\n/usr\n/usr/sbin/adduser\n",
+    dpkg.DIVERSIONS: b"/bin/sh\n/bin/sh.distrib\ndash\n",
+    dpkg.STATUS_D + b"a.md5sums": b"0123456789abcdef  usr/bin/a\n",
+    apk.INSTALLED[0]: APK[:-1] + b"F:etc\nR:a\n\n",
+    apk.PROTECTED + b"a.list": b"+etc/[a-z]*\n",
+    pacman.LOCAL + b"a-1-1/desc": b"%NAME%\na\n\n%VERSION%\n1-1\n",
+    pacman.LOCAL + b"a-1-1/files": b"%FILES%\nusr/\nusr/a\n\n%BACKUP%\nusr/a\t0\n",
+}
+
+
+@given(st.sampled_from(sorted(WHOLE)), st.data())
+def test_no_damage_is_anything_but_refused_or_read(path, data):
+    whole = WHOLE[path]
+    place = data.draw(st.integers(0, len(whole)))
+    noise = data.draw(st.binary(max_size=12))
+    length = data.draw(st.integers(0, 12))
+    files = {**WHOLE, path: whole[:place] + noise + whole[place + length :]}
+    for read in (packages.find, packages.find_owners):
+        with contextlib.suppress(RefusedError):
+            read(files, files.__getitem__)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_damage_to_an_rpm_database_is_anything_but_refused_or_read(tmp_path, data):
+    lists = [(1117, ["a", "b"]), (1118, ["/etc/", "/usr/"])]
+    header = rpmdb.package("a", numbers=[(1116, [0, 1]), (1037, [1, 0])], lists=lists)
+    (tmp_path / "db").unlink(missing_ok=True)
+    whole = bytearray(rpmdb.database(tmp_path / "db", [header]))
+    blob = whole.index(header[:8])
+    low, high = data.draw(st.sampled_from([(0, 200), (4096, 4200), (blob, len(whole))]))
+    place = data.draw(st.integers(low, high - 1))
+    noise = data.draw(st.binary(min_size=1, max_size=8))
+    whole[place : place + len(noise)] = noise
+    for read in (packages.find, packages.find_owners):
+        with contextlib.suppress(RefusedError):
+            read([rpm.SQLITE[0]], lambda _: bytes(whole))
