@@ -18,6 +18,7 @@ RELEASE_TOML_PATH = b"usr/lib/osupdate/release.toml"
 NOTES_PATH = b"usr/lib/osupdate/notes.md"
 PACKAGES_PATH = b"usr/lib/osupdate/packages.json"
 CHANGES_PATH = b"usr/lib/osupdate/changes.json"
+PROVENANCE_PATH = b"usr/lib/osupdate/provenance.json"
 
 
 class TrustMode(StrEnum):

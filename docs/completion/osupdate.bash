@@ -2,15 +2,15 @@
 
 _osupdate() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local verbs="status check diff apply revert history verify hold unhold pin gc
-        config doctor publish site help"
+    local verbs="status check diff log notes when blame patch restore apply revert
+        history verify hold unhold pin gc config doctor publish site help"
     local global="--root --config --json --color --no-pager --utc --offline --yes
         --quiet --verbose --help"
     local word verb="" own=""
 
     case $previous in
-        --root) mapfile -t COMPREPLY < <(compgen -d -- "$current") && return ;;
-        --config | --notes | --key | --trust)
+        --root | --repo) mapfile -t COMPREPLY < <(compgen -d -- "$current") && return ;;
+        --config | --notes | --key | --provenance | --trust)
             mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
         --color) own="auto always never" global="" ;;
         --format) own="text md html json" global="" ;;
@@ -36,6 +36,22 @@ _osupdate() {
                 return
             fi
             ;;
+        log) own="--repo running staged previous" ;;
+        notes) own="--repo running staged previous available" ;;
+        when) own="--repo" ;;
+        blame | patch)
+            if [[ $current != -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+            fi
+            ;;
+        restore)
+            own="--dry-run"
+            if [[ $current != -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+            fi
+            ;;
         apply) own="--dry-run --download-only --no-arm --full --allow-downgrade" ;;
         revert) own="--reason --no-hold" ;;
         history) own="-n" ;;
@@ -47,7 +63,8 @@ _osupdate() {
         publish)
             own="--repo --product --version --number --arch --notes --key --source
                 --created --exclude --include --no-default-excludes --allow-secret
-                --allow-id-change --changelogs --security-floor --unsigned"
+                --allow-id-change --changelogs --security-floor --unsigned --draft-notes
+                --provenance"
             if [[ $current != -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
                 return

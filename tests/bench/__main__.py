@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from bench import budgets, growth, measure, ours, pair, peers, table
+from bench import budgets, growth, measure, ours, pair, peers, releases, table
 from bench.served import Served
 
 WORK = pair.ROOT / ".cache" / "bench"
@@ -116,6 +116,14 @@ class Bench:
             done = machine.run(name)
             self.samples.add(name, done.seconds)
             self.samples.add(f"{name} memory", done.memory)
+        for _ in range(3):
+            self.samples.add("blame", machine.run("blame", "/usr/bin/env").seconds)
+
+    def history(self):
+        """Questions over many releases."""
+        say(f"questions over {releases.COUNT} releases")
+        with measure.filesystem(WORK / "round") as place:
+            releases.measure_questions(place, self.key, self.samples)
 
     def transfer(self):
         """Bytes of the update over HTTP: `git http-backend`, and files of ostree."""
@@ -183,7 +191,13 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     with measure.filesystem(WORK / "published") as published:
         bench = Bench(found, 1 if args.quick else 3, published)
-        for part in (bench.publish, bench.machines, bench.transfer, bench.grow):
+        for part in (
+            bench.publish,
+            bench.machines,
+            bench.transfer,
+            bench.grow,
+            bench.history,
+        ):
             part()
         for number in range(bench.publishes):
             ours.forget(published / f"{number}.git")

@@ -43,6 +43,10 @@ _SECONDS = (
     ("status", "status", "<= 0.15 s", {}),
     ("check, nothing new", "check", "<= 0.4 s", {}),
     ("diff, summary", "diff", "<= 0.5 s", {}),
+    ("blame of a file of a package", "blame", "<= 0.2 s", {}),
+    ("when, over 300 releases here", "when", "<= 1 s", {}),
+    ("when, over a repository of 300", "when in a repository", "<= 1 s", {}),
+    ("log -- PATH, over 300 releases", "log of a path", "", {}),
     ("update, twice the files", "update twice", "<= 1.1 x", {"once": "update"}),
     (
         "the same, stage alone",

@@ -27,9 +27,11 @@ def new_key(directory):
 
 def publish(rootfs, repository, version, key):
     """One `osupdate publish`."""
+    notes = Path(key).with_name("notes.md")
+    notes.write_text("Debian, published for a measurement\n")
     return measure.run(
         *(*COMMAND, "--json", "publish", rootfs, "--repo", repository),
-        *("--product", "bench", "--version", version, "--key", key),
+        *("--product", "bench", "--version", version, "--key", key, "--notes", notes),
         *("--exclude", HOST_KEYS),
     )
 
@@ -51,11 +53,11 @@ class Machine:
         (self.root / "etc/osupdate/trust/release").write_text(trust)
         self.follow(url)
 
-    def follow(self, url):
+    def follow(self, url, mode="tag", history="shallow"):
         """Take releases from this URL."""
         (self.root / "etc/osupdate/config.toml").write_text(
-            f'[remote]\nurl = "{url}"\nchannel = "releases"\n'
-            '[trust]\nmode = "tag"\nproduct = "bench"\n'
+            f'[remote]\nurl = "{url}"\nchannel = "releases"\nhistory = "{history}"\n'
+            f'[trust]\nmode = "{mode}"\nproduct = "bench"\n'
         )
 
     def run(self, *words):

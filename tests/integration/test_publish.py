@@ -226,7 +226,8 @@ from updater.publish.release import publish
 from updater.publish.request import PublishRequest
 rootfs, repo, key, cache = sys.argv[1:]
 publish(PublishRequest(rootfs=rootfs, repo=repo, product="acme-gw", version="2",
-    arch="amd64", machine="", key=key, cache=cache, created=1_770_090_000))
+    arch="amd64", machine="", key=key, cache=cache, created=1_770_090_000,
+    notes="acme-gw 2, made for a test"))
 """
 
 
@@ -259,13 +260,15 @@ def test_notes_source_and_floor_are_in_the_release(repo, rootfs, key):
         number=42,
         security_floor=40,
         source="https://example.org/recipe@abc",
-        notes="# Fix\n\nWhy now: read.\n",
+        notes="# Sockets fixed\n\nWhy now: read.\n",
     )
     said = show(repo, "usr/lib/osupdate/release.toml")
     assert "number = 42\nsecurity_floor = 40\nbootable = false\n" in said
     assert 'source = "https://example.org/recipe@abc"' in said
-    assert show(repo, "usr/lib/osupdate/notes.md") == "# Fix\n\nWhy now: read.\n"
-    assert git(repo, "log", "-1", "--format=%s|%b").startswith("Fix|Why now: read.")
+    notes = show(repo, "usr/lib/osupdate/notes.md")
+    assert notes == "# Sockets fixed\n\nWhy now: read.\n"
+    message = git(repo, "log", "-1", "--format=%s|%b")
+    assert message.startswith("Sockets fixed|Why now: read.")
     tag = git(repo, "cat-file", "tag", "release/1")
     assert "Number: 42\nSecurity-Floor: 40\n" in tag
 

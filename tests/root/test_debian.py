@@ -148,10 +148,12 @@ def test_a_debian_is_published_applied_entered_and_left_again(pair, tmp_path):
     (machine / "etc/osupdate/trust/release").write_text(trust)
     (machine / "etc/osupdate/config.toml").write_text(CONFIG.format(repository))
 
+    notes = tmp_path / "notes.md"
+    notes.write_text("Debian, published for a test\n")
     for version, tree in (("1", old), ("2", new)):
         osupdate(
             *("publish", tree, "--repo", repository, "--product", "debian"),
-            *("--version", version, "--key", key),
+            *("--version", version, "--key", key, "--notes", notes),
         )
         osupdate("--root", machine, "apply", "--yes")
         same(facts(machine / "osupdate/current"), facts(tree))

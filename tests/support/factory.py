@@ -80,6 +80,7 @@ def publish_to(repo, rootfs, version, key, **kw):
         "machine": ARCH,
         "key": str(key) if key else None,
         "unsigned": key is None,
+        "notes": f"{PRODUCT} {version}, made for a test\n",
     }
     stdin = kw.pop("stdin", None)
     return publish(PublishRequest(**given | kw), stdin=stdin)

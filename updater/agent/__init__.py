@@ -4,7 +4,7 @@
 `look` reads, `care` keeps house; `room` is what they share.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from updater.agent.room import Room, Watcher
@@ -24,6 +24,12 @@ from updater.settings import Settings
 
 if TYPE_CHECKING:
     from updater.agent.between import Compared
+    from updater.report.blame import Blame
+    from updater.report.log import Log
+    from updater.report.mail import Patch
+    from updater.report.notes import Notes
+    from updater.report.restore import Restored
+    from updater.report.when import Answer
 
 
 class Agent:
@@ -151,6 +157,65 @@ class Agent:
 
         asked = between.Asked(left, right, paths, local)
         return between.diff(self._room, self._room.load(), asked)
+
+    def log(
+        self,
+        left: str | None,
+        right: str | None,
+        paths: Sequence[bytes],
+        *,
+        repo: str | None = None,
+    ) -> "Log":
+        """The releases that are known here, or that a repository has."""
+        from updater.agent import knowledge, tell  # noqa: PLC0415
+
+        if repo is not None:
+            return tell.log(knowledge.Repository(repo), None, left, right, paths)
+        state = self._room.load()
+        return tell.log(knowledge.Here(self._room, state), state, left, right, paths)
+
+    def notes(self, wanted: str | None, *, repo: str | None = None) -> "Notes":
+        """What there is to read of a release; None is what is new, or runs."""
+        from updater.agent import knowledge, tell  # noqa: PLC0415
+
+        if repo is not None:
+            return tell.notes(knowledge.Repository(repo), None, wanted)
+        state = self._room.load()
+        return tell.notes(knowledge.Here(self._room, state), state, wanted)
+
+    def when(self, question: str, *, repo: str | None = None) -> "Answer":
+        """Which known release has a package or a fix."""
+        from updater.agent import knowledge, when  # noqa: PLC0415
+
+        if repo is not None:
+            return when.when(knowledge.Repository(repo), None, question)
+        state = self._room.load()
+        return when.when(knowledge.Here(self._room, state), state, question)
+
+    def blame(self, path: bytes) -> "Blame":
+        """Where a path of what runs comes from."""
+        from updater.agent import blame  # noqa: PLC0415
+
+        return blame.blame(self._room, self._room.load(), path)
+
+    def patch(self, paths: Sequence[bytes]) -> "Patch":
+        """What was changed in what runs, to be sent upstream."""
+        from updater.agent import patch  # noqa: PLC0415
+
+        return patch.patch(self._room, self._room.load(), paths)
+
+    def restore(
+        self,
+        paths: Sequence[bytes],
+        ask: Callable[[str], bool],
+        *,
+        dry_run: bool = False,
+    ) -> "Restored":
+        """Take local changes of paths back."""
+        from updater.agent import restore  # noqa: PLC0415
+
+        with self._room.at_work("restore") as state:
+            return restore.restore(self._room, state, paths, ask, dry_run=dry_run)
 
 
 __all__ = ["Agent", "Watcher"]

@@ -37,7 +37,7 @@ BUILT = 1_790_000_000  # when this version was made; no clock is right before it
 _COARSE = 20_000_000  # nanoseconds that a file's times may lag behind the clock
 _WINDOWS = 32
 PLACE = ("deploy.mode", "deploy.path", "boot.loader")  # where deployments are
-LAYING = ("apply", "verify")  # the commands that give files their attributes
+LAYING = ("apply", "verify", "restore")  # the commands that give files their attributes
 WITHOUT_ROOT = (
     "Without root privileges: owners, and with them setuid, setgid, capabilities and "
     "devices, are not applied"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from updater.agent import between, look, public, switch
+from updater.agent import between, look, public, recall, switch
 from updater.agent.ask import find_offer
 from updater.agent.lay import lay_out, plan_of, require_space
 from updater.agent.obtain import (
@@ -216,6 +216,7 @@ def _bring(
             allow_downgrade=request.allow_downgrade,
         )
         keep_objects(room, release, objects)
+        recall.remember(room, state, release, objects)
         plan = plan_of(room, release, objects, surveyed, full=request.full)
         require_space(room, plan)
         if request.download_only:

@@ -40,8 +40,8 @@ def verify(room: Room, state: State, wanted: str | None, *, mend: bool) -> Verif
     lost = repairable(changes, room.persistent)
     if mend and lost:
         room.tell("repair", f"{plural(len(lost), 'path')} of {record.version}")
-        source = _source(room, state, record, plan, rows, lost)
-        repair(path, plan, lost, source)
+        found = source(room, state, record, plan, rows, lost)
+        repair(path, plan, lost, found)
         rows, left = inspect(path, plan, room.count_files, sizes, record.size)
         repaired = tuple(sorted(set(lost) - {change.path for change in left}))
         room.tell("repaired", f"{plural(len(repaired), 'path')} of {record.version}")
@@ -150,7 +150,7 @@ def _require(room: Room, state: State, wanted: str) -> Record:
     return names.require(record, wanted, state.deployments)
 
 
-def _source(
+def source(
     room: Room,
     state: State,
     record: Record,

@@ -119,6 +119,15 @@ class Console:
             text = "".join(map(_visible, text))
         print(text, flush=True)
 
+    def raw(self, data: bytes) -> None:
+        """Bytes for another program, on stdout as they are; tamed for a terminal."""
+        if sys.stdout.isatty():
+            self.page(safe(line.replace(b"\t", b"    ")) for line in data.split(b"\n"))
+            return
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
     def warn(self, text: str) -> None:
         """A message for a person."""
         print(self._fit(text), file=sys.stderr, flush=True)

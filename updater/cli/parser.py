@@ -7,10 +7,21 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from updater import __version__
-from updater.cli import apply, diff, host, look, policy, publish, site, topics
+from updater.cli import (
+    apply,
+    diff,
+    host,
+    look,
+    paths,
+    policy,
+    publish,
+    releases,
+    site,
+    topics,
+)
 from updater.errors import UsageError
 
-ON_MACHINE = (look, diff, apply, policy, host)
+ON_MACHINE = (look, diff, releases, paths, apply, policy, host)
 VERBS = (*ON_MACHINE, publish, site, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 

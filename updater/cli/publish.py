@@ -4,6 +4,7 @@ import os
 import time
 from argparse import Namespace
 from datetime import UTC, datetime
+from io import BufferedReader
 from typing import Any
 
 from updater.errors import HostError, UsageError
@@ -24,6 +25,10 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--arch", {"help": "default: what most of its packages are built for"}),
     ("--notes", {"metavar": "FILE", "help": "release notes; the headline comes first"}),
     ("--key", {"metavar": "FILE", "help": "SSH key that signs the release tag"}),
+    (
+        "--provenance",
+        {"metavar": "FILE", "help": "JSON, path -> recipe file, for osupdate blame"},
+    ),
     ("--source", {"metavar": "URL", "default": "", "help": "where its recipe lies"}),
     ("--created", {"metavar": "TIME", "help": "default: SOURCE_DATE_EPOCH, else now"}),
     ("--security-floor", {"type": int, "metavar": "N", "help": "refuse older than N"}),
@@ -61,6 +66,11 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
         "--no-default-excludes", action="store_true", help="leave nothing out"
     )
     parser.add_argument(
+        "--draft-notes",
+        action="store_true",
+        help="print a draft of the notes and publish nothing",
+    )
+    parser.add_argument(
         "--unsigned",
         action="store_true",
         help="publish without --key; no machine in mode signed or tag will take it",
@@ -70,16 +80,14 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
 
 def run(args: Namespace) -> int:
     """`osupdate publish`."""
+    if args.draft_notes:
+        return _draft(args)
     from updater.publish import outcome  # noqa: PLC0415 - loads libgit2
     from updater.publish.release import publish  # noqa: PLC0415
 
     began = time.monotonic()
     progress = _Progress(args)
-    published = publish(
-        _request(args),
-        stdin=open(0, "rb", closefd=False) if args.rootfs == "-" else None,  # noqa: SIM115
-        progress=progress.report,
-    )
+    published = publish(_request(args), stdin=_stdin(args), progress=progress.report)
     progress.end()
     took = time.monotonic() - began
     for notice in published.notices:
@@ -90,6 +98,21 @@ def run(args: Namespace) -> int:
         args.console.lines(published.text.split("\n"), answer=True)
         args.console.lines([f"It took {took:.1f} s."])
     return 0
+
+
+def _draft(args: Namespace) -> int:
+    """`osupdate publish --draft-notes`: Markdown on stdout, nothing else happens."""
+    from updater.agent.draft import draft  # noqa: PLC0415 - loads libgit2
+
+    progress = _Progress(args)
+    text = draft(_request(args), stdin=_stdin(args), progress=progress.report)
+    progress.end()
+    args.console.lines(text.rstrip("\n").split("\n"))
+    return 0
+
+
+def _stdin(args: Namespace) -> BufferedReader | None:
+    return open(0, "rb", closefd=False) if args.rootfs == "-" else None
 
 
 def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
@@ -106,6 +129,7 @@ def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
         number=args.number,
         arch=args.arch,
         notes=_notes(args.notes),
+        provenance=_read(args.provenance, "provenance"),
         key=args.key,
         agent=os.environ.get("SSH_AUTH_SOCK"),
         unsigned=args.unsigned,
@@ -144,15 +168,21 @@ def _created(text: str | None) -> int:
 
 
 def _notes(path: str | None) -> str | None:
+    data = _read(path, "notes")
+    try:
+        return None if data is None else data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the notes {path} are not UTF-8") from error
+
+
+def _read(path: str | None, what: str) -> bytes | None:
     if path is None:
         return None
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise HostError(f"cannot read the notes {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the notes {path} are not UTF-8") from error
+        raise HostError(f"cannot read the {what} {path}: {error.strerror}") from error
 
 
 class _Progress:

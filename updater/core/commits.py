@@ -25,12 +25,16 @@ _ENCODINGS = {"iso-8859-1", "iso-8859-15", "latin1", "windows-1252", "cp1252"}
 
 
 class Commit(Struct, frozen=True):
-    """What osupdate wants to know of a commit; `committed` is in seconds."""
+    """What osupdate wants to know of a commit; `committed` is in seconds.
+
+    `text` is the message after its first line.
+    """
 
     tree: ObjectId
     parents: tuple[ObjectId, ...]
     committed: int
     headline: str
+    text: str
 
 
 def parse(raw: bytes) -> Commit:
@@ -52,18 +56,22 @@ def parse(raw: bytes) -> Commit:
             "the commit is refused: its headers are not tree, parents, author, "
             f'committer; it begins "{start}"',
         )
+    headline, text = _message(raw[match.end() :], match["more"])
     return Commit(
         tree=ObjectId(match["tree"].decode()),
         parents=tuple(
             ObjectId(line[7:].decode()) for line in match["parents"].splitlines()
         ),
         committed=int(match["time"]),
-        headline=_headline(raw[match.end() :], match["more"]),
+        headline=headline,
+        text=text,
     )
 
 
-def _headline(message: bytes, headers: bytes) -> str:
-    line = message.lstrip(b"\n").split(b"\n", 1)[0].strip()
+def _message(message: bytes, headers: bytes) -> tuple[str, str]:
+    first, _, rest = message.lstrip(b"\n").partition(b"\n")
     encoding = _ENCODING.search(headers)
     name = encoding[1].decode().lower() if encoding else "utf-8"
-    return line.decode(name if name in _ENCODINGS else "utf-8", "replace")
+    codec = name if name in _ENCODINGS else "utf-8"
+    text = rest.decode(codec, "replace").strip("\n")
+    return first.strip().decode(codec, "replace"), text

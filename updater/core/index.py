@@ -74,6 +74,45 @@ def from_bytes(data: bytes) -> Index:
         raise HostError(f"the stat index is of another layout: {error}") from error
 
 
+class Peek:
+    """One index, asked about single paths: a tenth of the time of reading it all.
+
+    Raises:
+        HostError: damaged.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._body = _open(data)
+        try:
+            self.device, self._count, length = _HEAD.unpack_from(self._body)
+        except struct.error as error:
+            raise HostError(f"the stat index is of another layout: {error}") from error
+        self._at = _HEAD.size + length
+        self._paths = b"\0" + self._body[_HEAD.size : self._at] + b"\0"
+
+    def row(self, path: bytes) -> Row | None:
+        """The row of a file or symlink."""
+        place = self._paths.find(b"\0" + path + b"\0")
+        if place < 0 or not path:
+            return None
+        number = self._paths.count(b"\0", 0, place)
+        sha256 = self._at + 20 * self._count
+        stats = sha256 + 32 * self._count
+        return Row(
+            self._slice(self._at, number, 20),
+            self._slice(sha256, number, 32),
+            Stat(*_STAT.unpack_from(self._body, stats + _STAT.size * number)),
+        )
+
+    def _slice(self, start: int, number: int, width: int) -> bytes:
+        at = start + width * number
+        return self._body[at : at + width]
+
+    def has_below(self, path: bytes) -> bool:
+        """Whether the release has files below this directory."""
+        return not path or b"\0" + path + b"/" in self._paths
+
+
 def _open(data: bytes) -> bytes:
     start = len(_MAGIC) + 4
     try:

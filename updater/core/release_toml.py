@@ -16,7 +16,10 @@ _RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class ReleaseToml(Struct, frozen=True):
-    """The keys of format 1 that machines use; others are ignored."""
+    """The keys of format 1 that machines use; others are ignored.
+
+    `source` is the URL of the recipe, perhaps with `#` and its commit.
+    """
 
     product: str
     arch: str
@@ -24,6 +27,7 @@ class ReleaseToml(Struct, frozen=True):
     number: int
     security_floor: int
     created: int
+    source: str = ""
 
 
 def parse(data: bytes) -> ReleaseToml:
@@ -48,6 +52,7 @@ def parse(data: bytes) -> ReleaseToml:
         number=_number(table, "number"),
         security_floor=_number(table, "security_floor"),
         created=_time(_text(table, "created")),
+        source=_source(table),
     )
 
 
@@ -77,6 +82,12 @@ def _number(table: Mapping[str, object], name: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise _bad(f"{name}: expected a number, got {_shown(value)}")
+
+
+def _source(table: Mapping[str, object]) -> str:
+    """Nothing depends on it, so it may be missing."""
+    value = table.get("source", "")
+    return value if isinstance(value, str) else ""
 
 
 def _shown(value: object) -> str:

@@ -82,7 +82,7 @@ def store(
     nodes: Sequence[Node],
     source: Source,
     database: str,
-    packs: str,
+    packs: str | None,
     progress: Callable[[int, int, int], None],
 ) -> dict[bytes, Blob]:
     """Write the blobs of these files that a repository lacks.
@@ -91,7 +91,7 @@ def store(
         nodes: regular files, and no two names of one file.
         source: gives their content.
         database: the repository's objects directory.
-        packs: where the new packs are written.
+        packs: where the new packs are written; None writes none.
         progress: called with files done, all files, and bytes done.
     """
     jobs = _jobs(nodes)
@@ -135,17 +135,22 @@ def _sums(jobs: Sequence[Sequence[Node]]) -> tuple[list[int], list[int]]:
 
 class _Worker:
     def __init__(
-        self, jobs: Sequence[Sequence[Node]], source: Source, database: str, packs: str
+        self,
+        jobs: Sequence[Sequence[Node]],
+        source: Source,
+        database: str,
+        packs: str | None,
     ) -> None:
         self._jobs = jobs
         self._source = source
         self._objects = open_objects([database])
-        self._pack = PackWriter(packs)
+        self._pack = PackWriter(packs) if packs is not None else None
 
     def answer(self, number: int) -> bytes:
         """Both ids of each file of a job; the job after the last closes the pack."""
         if number == len(self._jobs):
-            self._pack.finish()
+            if self._pack is not None:
+                self._pack.finish()
             return b""
         return b"".join(map(self._add, self._jobs[number]))
 
@@ -155,6 +160,6 @@ class _Worker:
             content = pyc.unchecked(bytes(content))
         raw = tree.object_id("blob", content, "sha1")
         oid = ObjectId(raw.hex())
-        if oid not in self._objects:
+        if self._pack is not None and oid not in self._objects:
             self._pack.add("blob", content, oid)
         return raw + tree.object_id("blob", content, "sha256")

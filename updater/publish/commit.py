@@ -48,11 +48,6 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def default_notes(product: str, version: str) -> str:
-    """The notes of a release that came without any."""
-    return f"{product} {version}\n"
-
-
 def headline_and_text(notes: str) -> tuple[str, str]:
     """The first line of release notes, without its Markdown, and the rest."""
     first, _, rest = notes.strip().partition("\n")

@@ -7,6 +7,7 @@ from io import BufferedReader
 from msgspec import Struct
 
 from updater.core import manifest, packages, tree
+from updater.core import provenance as origins
 from updater.core.rootfs import Kind, Node, describe, with_parents
 from updater.core.text import plural, show_path
 from updater.errors import HostError, RefusedError
@@ -15,6 +16,7 @@ from updater.model import (
     MANIFEST_PATH,
     NOTES_PATH,
     PACKAGES_PATH,
+    PROVENANCE_PATH,
     RELEASE_TOML_PATH,
     GitMode,
     ObjectId,
@@ -99,6 +101,29 @@ def find_packages(
     files = [path for path, node in nodes.items() if node.kind is Kind.FILE]
     found = packages.find(files, lambda path: bytes(source.read(nodes[path])))
     return found, packages.main_arch(found)
+
+
+def provenance(
+    nodes: dict[bytes, Node], source: Source, given: bytes | None
+) -> dict[bytes, bytes]:
+    """provenance.json of a release, given or in the root filesystem, checked.
+
+    Args:
+        nodes: the kept paths; the file is taken out of them.
+        source: gives the content of files.
+        given: on the command line; it counts more.
+
+    Raises:
+        RefusedError: it is malformed, or names paths that are not there.
+    """
+    inside = nodes.pop(PROVENANCE_PATH, None)
+    if given is None:
+        if inside is None:
+            return {}
+        given = bytes(source.read(inside))
+    told = origins.parse(given)
+    origins.check(told, nodes)
+    return {PROVENANCE_PATH: origins.write(told)}
 
 
 def write_manifest(nodes: dict[bytes, Node]) -> bytes:

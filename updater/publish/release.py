@@ -6,12 +6,12 @@ them are there; refs are the last step, the branch the very last.
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
 
 from msgspec import Struct
 
-from updater.core import manifest, packages, statements
+from updater.core import manifest, packages, statements, tree
 from updater.core.release_toml import ReleaseToml
 from updater.core.rootfs import Kind, Node
 from updater.core.text import safe
@@ -28,7 +28,13 @@ from updater.publish import blobs, changelogs, commit, content, refusals, target
 from updater.publish.blobs import Blob
 from updater.publish.content import Built, Source
 from updater.publish.outcome import Made, Published, Statement, published, unchanged
-from updater.publish.request import PublishRequest, check, selection, tag_ref
+from updater.publish.request import (
+    PublishRequest,
+    check,
+    check_names,
+    selection,
+    tag_ref,
+)
 from updater.publish.target import Target
 from updater.system import fs, signing
 from updater.system.git.pack import PackWriter
@@ -46,6 +52,7 @@ class _Rootfs(Struct, frozen=True):
     known: dict[bytes, Blob]
     secrets: dict[bytes, str]
     started: int
+    provenance: dict[bytes, bytes]
 
 
 def publish(
@@ -72,6 +79,53 @@ def publish(
     except BaseException:
         goal.undo()
         raise
+
+
+class Draft(Struct, frozen=True):
+    """A release beside the one before it, to be compared; nothing of it is written."""
+
+    goal: Target
+    made: Made
+    read: Callable[[ObjectId], bytes]
+
+
+@contextlib.contextmanager
+def drafted(
+    request: PublishRequest,
+    *,
+    stdin: BufferedReader | None = None,
+    progress: Progress = lambda _what, _done, _of, _size: None,
+) -> Iterator[Draft]:
+    """What `publish` would make, for the length of a `with` block.
+
+    Raises:
+        UsageError, RefusedError, HostError, TransportError: as `publish`.
+    """
+    check_names(request)
+    goal = Target(request.repo, target.cache_for(request.cache, request.repo))
+    try:
+        number = _next_number(request, goal)
+        opened = content.open_source(request.rootfs, stdin, request.cache, _me())
+        with contextlib.closing(opened) as source:
+            rootfs = _read_rootfs(request, goal, source)
+            made = _make(request, goal, rootfs, number, None, progress)
+            yield Draft(goal, made, _reader(rootfs, made))
+    finally:
+        goal.undo()
+
+
+def _reader(rootfs: _Rootfs, made: Made) -> Callable[[ObjectId], bytes]:
+    """Gives the content of a file of a release that is in no repository."""
+    places = {blob.oid: path for path, blob in made.hashed.items()}
+    small = {tree.object_id("blob", c, "sha1"): c for c in made.small.values()}
+
+    def read(oid: ObjectId) -> bytes:
+        raw = bytes.fromhex(oid)
+        if raw in small:
+            return small[raw]
+        return bytes(rootfs.source.read(rootfs.nodes[places[raw]]))
+
+    return read
 
 
 def _publish_to(
@@ -143,6 +197,7 @@ def _read_rootfs(request: PublishRequest, goal: Target, source: Source) -> _Root
     started = target.filesystem_clock(request.cache)
     nodes = content.select(source, selection(request))
     refusals.check_names(nodes)
+    provenance = content.provenance(nodes, source, request.provenance)
     index = None
     if isinstance(source, Directory):
         index = target.load_index(goal.index_path(request.rootfs), source.device)
@@ -162,7 +217,7 @@ def _read_rootfs(request: PublishRequest, goal: Target, source: Source) -> _Root
         for path, blob in known.items()
         if ObjectId(blob.oid.hex()) in goal.repository.objects
     }
-    return _Rootfs(source, nodes, here, secrets, started)
+    return _Rootfs(source, nodes, here, secrets, started, provenance)
 
 
 def _is_file(nodes: dict[bytes, Node], path: bytes) -> bool:
@@ -174,7 +229,7 @@ def _make(
     goal: Target,
     rootfs: _Rootfs,
     number: int,
-    packs: str,
+    packs: str | None,
     progress: Progress,
 ) -> Made:
     read: list[Node] = []
@@ -190,7 +245,6 @@ def _make(
         )
 
     hashed = content.hash_files(rootfs.nodes, rootfs.known, store)
-    notes = request.notes or commit.default_notes(request.product, request.version)
     found, arch = content.find_packages(rootfs.nodes, rootfs.source)
     release = _release(request, goal, number, request.arch or arch or request.machine)
     told = changelogs.tell(
@@ -201,9 +255,10 @@ def _make(
         RELEASE_TOML_PATH: commit.write_release_toml(
             release, goal.previous.commit if goal.previous else "", request.source
         ),
-        NOTES_PATH: notes.encode("utf-8"),
+        NOTES_PATH: (request.notes or "").encode("utf-8"),
         PACKAGES_PATH: packages.to_json(found),
         CHANGES_PATH: told.data,
+        **rootfs.provenance,
     }
     small = {p: n.target for p, n in rootfs.nodes.items() if n.kind is Kind.SYMLINK}
     small.update(own)
@@ -212,7 +267,7 @@ def _make(
     manifest.check_against_tree(manifest.parse(own[MANIFEST_PATH]), built.entries)
     return Made(
         release=release,
-        notes=notes,
+        notes=request.notes or "",
         hashed=hashed,
         small=small,
         built=built,

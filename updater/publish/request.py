@@ -8,7 +8,7 @@ from updater.core import statements
 from updater.core.text import safe
 from updater.core.versions import is_version
 from updater.errors import HostError, UsageError
-from updater.publish import commit
+from updater.publish import commit, notes
 from updater.publish.defaults import DEFAULT_EXCLUDES
 from updater.publish.excludes import Selection
 from updater.system.git.publishing import TAGS
@@ -26,6 +26,8 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
         created: the release's time, in seconds since the epoch.
         machine: the architecture when the packages do not tell.
         number: default: one more than the previous release.
+        notes: what people read of it; the first line is the headline.
+        provenance: content of provenance.json.
         security_floor: default: that of the previous release.
         key: to sign the tag with; None only with `unsigned`.
         agent: socket of an ssh-agent.
@@ -47,6 +49,7 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
     agent: str | None = None
     unsigned: bool = False
     source: str = ""
+    provenance: bytes | None = None
     security_floor: int | None = None
     excludes: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
@@ -60,7 +63,24 @@ def check(request: PublishRequest) -> None:
     """Refuse what is wrong by itself.
 
     Raises:
-        UsageError, HostError.
+        UsageError, HostError, RefusedError.
+    """
+    check_names(request)
+    if (request.key is None) != request.unsigned:
+        raise UsageError(
+            "publishing needs either --key FILE or --unsigned, and not both",
+            hint="Make a key: ssh-keygen -t ed25519 -f release.key",
+        )
+    if request.key is not None and not os.path.isfile(request.key):
+        raise HostError(f"there is no key {request.key}")
+    notes.check(request.notes, request.product, request.version)
+
+
+def check_names(request: PublishRequest) -> None:
+    """Refuse names and numbers that no release can have.
+
+    Raises:
+        UsageError.
     """
     if not commit.is_name(request.product):
         raise UsageError(f'--product "{safe(request.product)}" is not a plain name')
@@ -77,17 +97,6 @@ def check(request: PublishRequest) -> None:
         raise UsageError("--created is not a time between 1970 and 9999")
     if not request.source.isprintable():
         raise UsageError("--source has control characters")
-    if (request.key is None) != request.unsigned:
-        raise UsageError(
-            "publishing needs either --key FILE or --unsigned, and not both",
-            hint="Make a key: ssh-keygen -t ed25519 -f release.key",
-        )
-    _check_places(request)
-
-
-def _check_places(request: PublishRequest) -> None:
-    if request.key is not None and not os.path.isfile(request.key):
-        raise HostError(f"there is no key {request.key}")
     for directory in request.changelogs:
         if not os.path.isdir(directory):
             raise HostError(f"there is no directory {directory} of changelogs")

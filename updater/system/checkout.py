@@ -101,6 +101,12 @@ def replace_file(
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=directory)
     write_file(directory, temporary, content, look)
+    if not stat.S_ISLNK(look.mode):
+        fd = os.open(temporary, _READ, dir_fd=directory)
+        try:
+            fs.sync_file(fd)
+        finally:
+            os.close(fd)
     fs.rename_at(directory, temporary, name)
 
 
@@ -141,7 +147,7 @@ def copy_file(base: int, directory: int, name: bytes, look: Attributes) -> None:
         return
     fd = os.open(name, _CREATE, 0o600, dir_fd=directory)
     try:
-        for chunk in _content(base, name, os.lstat(name, dir_fd=base).st_size):
+        for chunk in content(base, name, os.lstat(name, dir_fd=base).st_size):
             fs.write_all(fd, chunk)
         _dress(fd, look)
     finally:
@@ -254,7 +260,7 @@ def hash_entry(
     header = b"blob %d\0" % size
     digests = [hashlib.new(name, header, usedforsecurity=False) for name in algorithms]
     count = 0
-    for chunk in _content(directory, name, size):
+    for chunk in content(directory, name, size):
         count += len(chunk)
         for digest in digests:
             digest.update(chunk)
@@ -263,7 +269,12 @@ def hash_entry(
     return tuple(digest.digest() for digest in digests)
 
 
-def _content(directory: int, name: bytes, size: int) -> Iterator[bytes | memoryview]:
+def content(directory: int, name: bytes, size: int) -> Iterator[bytes | memoryview]:
+    """What a file or symlink holds, piece by piece; a piece is valid until the next.
+
+    Raises:
+        HostError: it has another size, or is neither. OSError.
+    """
     try:
         fd = os.open(name, _READ, dir_fd=directory)
     except OSError as error:

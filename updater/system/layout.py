@@ -54,6 +54,11 @@ class Layout(Struct, frozen=True):
         return os.path.join(self.state_dir, "public")
 
     @property
+    def releases(self) -> str:
+        """What every release said of itself that was ever here."""
+        return os.path.join(self.public, "releases")
+
+    @property
     def deployments(self) -> str:
         """The directory of deployments."""
         return os.path.join(self.below(self.deploy), "deployments")

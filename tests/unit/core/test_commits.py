@@ -26,6 +26,7 @@ def test_a_commit_is_read():
         parents=("b" * 40,),
         committed=1_700_000_123,
         headline="The subject",
+        text="The rest",
     )
 
 
