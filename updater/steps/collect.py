@@ -9,7 +9,8 @@ from msgspec import Struct
 from updater.core.index import Row
 from updater.core.plan import below
 from updater.model import DeploymentId, Record, State
-from updater.system import checkout, fs
+from updater.system import fs
+from updater.system.checkout import changes
 
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{7}\.[0-9]+\Z")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -65,8 +66,8 @@ def written_seeds(
     known = {name for name in (*rows, *directories) if is_seed(name)}
     root = os.open(path, _DIRECTORY)
     try:
-        found = [change.path for change in checkout.changed(root, seeds)[0]]
-        added = [change.path for change in checkout.strays(root, known)]
+        found = [change.path for change in changes.changed(root, seeds)[0]]
+        added = [change.path for change in changes.strays(root, known)]
     finally:
         os.close(root)
     return sorted((*found, *(name for name in added if is_seed(name))))

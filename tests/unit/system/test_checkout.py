@@ -10,6 +10,7 @@ import pytest
 from updater.core.plan import Attributes
 from updater.errors import HostError
 from updater.system import checkout
+from updater.system.checkout import changes
 
 SECOND = 10**9
 
@@ -26,7 +27,7 @@ def look(mode, mtime=7 * SECOND, xattrs=()):
 
 
 def test_a_file_has_its_content_mode_and_time(root, tmp_path):
-    checkout.write_file(root, b"caf\xe9", b"content", look(stat.S_IFREG | 0o751))
+    checkout.write_file(root, b"caf\xe9", [b"con", b"tent"], look(stat.S_IFREG | 0o751))
     path = os.fsencode(tmp_path) + b"/caf\xe9"
     found = os.lstat(path)
     assert stat.S_IMODE(found.st_mode) == 0o751
@@ -38,14 +39,14 @@ def test_a_file_has_its_content_mode_and_time(root, tmp_path):
 def test_the_umask_has_no_say(root, tmp_path):
     old = os.umask(0o077)
     try:
-        checkout.write_file(root, b"a", b"", look(stat.S_IFREG | 0o666))
+        checkout.write_file(root, b"a", [], look(stat.S_IFREG | 0o666))
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666
 
 
 def test_a_symlink_is_written_and_never_followed(root, tmp_path):
-    checkout.write_file(root, b"l", memoryview(b"/etc"), look(stat.S_IFLNK | 0o777))
+    checkout.write_file(root, b"l", [memoryview(b"/etc")], look(stat.S_IFLNK | 0o777))
     assert os.readlink(tmp_path / "l") == "/etc"
     assert os.lstat(tmp_path / "l").st_mtime_ns == 7 * SECOND
     with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
@@ -57,7 +58,7 @@ def test_what_is_there_is_not_written_over(root, tmp_path, kind):
     (tmp_path / "target").write_text("mine")
     (tmp_path / "a").symlink_to("target")
     with pytest.raises(FileExistsError):
-        checkout.write_file(root, b"a", b"x", look(kind | 0o644))
+        checkout.write_file(root, b"a", [b"x"], look(kind | 0o644))
     assert (tmp_path / "target").read_text() == "mine"
 
 
@@ -65,7 +66,7 @@ def test_replacing_takes_the_place_of_a_link_and_not_of_its_target(root, tmp_pat
     (tmp_path / "target").write_text("mine")
     (tmp_path / "a").symlink_to("target")
     (tmp_path / ".osupdate-repair").write_text("left by a crash")
-    checkout.replace_file(root, b"a", b"new", look(stat.S_IFREG | 0o644))
+    checkout.replace_file(root, b"a", [b"new"], look(stat.S_IFREG | 0o644))
     assert (tmp_path / "a").read_text() == "new"
     assert (tmp_path / "target").read_text() == "mine"
     assert sorted(os.listdir(tmp_path)) == ["a", "target"]
@@ -155,7 +156,7 @@ def test_strays_are_named_once_with_their_directory(root, tmp_path):
     for name in ("a", "d/b", "d/stray", "new/x/y"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    found = checkout.strays(root, [b"a", b"d/b"])
+    found = changes.strays(root, [b"a", b"d/b"])
     assert [(c.path, c.kind) for c in found] == [
         (b"d/stray", "extra"),
         (b"new", "extra"),
