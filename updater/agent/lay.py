@@ -39,7 +39,7 @@ def plan_of(
     base = Base({}, {})
     if surveyed and not full:
         one = surveyed[-1]
-        metadata = look.manifest_of(one, objects)
+        metadata = look.manifest_of(one.index, objects)
         base = Base(one.rows, metadata, checkout.can_clone(room.layout.deployments))
     return make_plan(
         release.entries,

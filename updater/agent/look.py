@@ -115,22 +115,15 @@ def open_kept(
     return open_objects(stores, sources)
 
 
-def lay_open(
-    commit: ObjectId, objects: Objects, known: Mapping[ObjectId, Listing] | None = None
-) -> Laid:
+def lay_open(commit: ObjectId, objects: Objects) -> Laid:
     """Read a kept commit: it was verified when it was stored.
-
-    Args:
-        commit: its id.
-        objects: objects.git, or more.
-        known: trees that were read already.
 
     Raises:
         UntrustedError: F2: damaged since.
         HostError: it is not here.
     """
     root = _tree_of(commit, objects)
-    flat = tree.flatten(root, objects.read_tree, submodules=True, known=known)
+    flat = tree.flatten(root, objects.read_tree, submodules=True)
     metadata = _manifest(flat.entries, objects)
     return Laid(flat.entries, flat.trees, metadata)
 
@@ -152,9 +145,9 @@ def _manifest(entries: Sequence[TreeEntry], objects: Objects) -> dict[bytes, Met
     return {}
 
 
-def manifest_of(one: Surveyed, objects: Objects) -> dict[bytes, Metadata]:
+def manifest_of(found: index.Index, objects: Objects) -> dict[bytes, Metadata]:
     """The manifest that a deployment was staged with."""
-    row = one.index.rows.get(MANIFEST_PATH)
+    row = found.rows.get(MANIFEST_PATH)
     if row is None:
         return {}
     return manifest.parse(objects.read_blob(ObjectId(row.oid.hex())))
@@ -169,20 +162,23 @@ def release_report(
 ) -> Report:
     """What changes from what runs to a release that is not staged yet."""
     sizes = objects.sizes(sizes_of(surveyed))
+    old, entries = None, release.entries
+    if running and running.commit in objects:
+        before, after = _lay_open_both(running.commit, release.commit, objects)
+        old, entries = (
+            _snapshot("running", running, before, objects, sizes),
+            after.entries,
+        )
     new = snapshot.take(
         "",
         release.version,
         release.commit,
         release.created,
-        release.entries,
+        entries,
         release.metadata,
         objects.read_blob,
         sizes,
     )
-    old = None
-    if running and running.commit in objects:
-        laid = lay_open(running.commit, objects, release.trees)
-        old = _snapshot("running", running, laid, objects, sizes)
     return compare.compare(old, new, download=received)
 
 
@@ -194,13 +190,15 @@ def summary(
     sizes = objects.sizes(sizes_of(surveyed))
     if target.commit not in objects:
         return f"What changes is not known: the commit {target.commit} is not here"
-    new = lay_open(target.commit, objects)
-    old = None
-    if running and running.commit in objects:
-        laid = lay_open(running.commit, objects, new.trees)
-        old = _snapshot("running", running, laid, objects, sizes)
+    if running is None or running.commit not in objects:
+        new = _snapshot("", target, lay_open(target.commit, objects), objects, sizes)
+        return diff_text.summary(compare.compare(None, new))
+    before, after = _lay_open_both(running.commit, target.commit, objects)
     return diff_text.summary(
-        compare.compare(old, _snapshot("", target, new, objects, sizes))
+        compare.compare(
+            _snapshot("running", running, before, objects, sizes),
+            _snapshot("", target, after, objects, sizes),
+        )
     )
 
 
