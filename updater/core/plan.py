@@ -191,7 +191,7 @@ def make_plan(
             continue
         look = look_of(meta, entry.mode)
         if row is not None and same:
-            look = look._replace(mtime=row.stat.mtime)
+            look = Attributes(*look[:3], row.stat.mtime, look.xattrs)
         old = base.metadata.get(path)
         if row and same and may_share(path, row) and _looks_like(row, look, old):
             keeps.append(Keep(path, look))

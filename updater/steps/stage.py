@@ -133,11 +133,12 @@ def _build(
     root = os.open(temporary, fs.DIRECTORY)
     base = os.open(place.base, fs.DIRECTORY) if place.base else None
     try:
-        checkout.make_directories(root, (path for path, _ in plan.directories))
         algorithms = ("sha256",) if release.tree_sha256 else ("sha256", "sha1")
         objects = open_objects()
         jobs = make_jobs(plan.keeps, plan.writes, objects.is_whole)
         rows = _lay_files(jobs, root, base, place, open_objects, progress, algorithms)
+        beside = (*(path for path, _ in plan.aliases), *(s.path for s in plan.specials))
+        checkout.make_directories(root, {path.rpartition(b"/")[0] for path in beside})
         for path, target in plan.aliases:
             checkout.make_alias(root, path, target)
         for special in plan.specials:
@@ -172,7 +173,7 @@ def _lay_files(
         os.umask(0)
         objects = open_objects()
         leave_hashing_to_the_caller()
-        target = checkout.Directories(root)
+        target = checkout.Directories(root, make=True)
         source = checkout.Directories(root if base is None else base)
 
         def work(number: int) -> bytes:
@@ -188,10 +189,13 @@ def _lay_files(
     for job, answer in zip(jobs, answers, strict=True):
         if job.keeps:
             for keep, kept in zip(job.keeps, _STAT.iter_unpack(answer), strict=True):
-                rows[keep.path] = place.base_rows[keep.path]._replace(stat=Stat(*kept))
+                row = place.base_rows[keep.path]
+                rows[keep.path] = Row(row.oid, row.sha256, Stat(*kept))
         else:
-            for write, row in zip(job.writes, _HASHED.iter_unpack(answer), strict=True):
-                rows[write.path] = Row(row[0], row[1], Stat(*row[2:]))
+            for write, found in zip(
+                job.writes, _HASHED.iter_unpack(answer), strict=True
+            ):
+                rows[write.path] = Row(found[0], found[1], Stat(*found[2:]))
     return rows
 
 

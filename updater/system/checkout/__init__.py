@@ -33,10 +33,15 @@ class Directories:
     """Directory descriptors below one root; those above the last one are kept open.
 
     So the next directory, in the order of paths, costs one call to open.
+
+    Args:
+        root: descriptor.
+        make: create what is missing, for the owner alone; others may do so too.
     """
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, *, make: bool = False) -> None:
         self._root = root
+        self._make = make
         self._path: bytes | None = None
         self._fd = root
         self._parts: list[bytes] = []
@@ -60,11 +65,21 @@ class Directories:
         self._path = None
         for part in parts[same:]:
             above = self._fds[-1] if self._fds else self._root
-            self._fds.append(os.open(part, fs.DIRECTORY, dir_fd=above))
+            self._fds.append(self._open(part, above))
             self._parts.append(part)
         self._path = path
         self._fd = self._fds[-1] if self._fds else self._root
         return self._fd
+
+    def _open(self, name: bytes, above: int) -> int:
+        try:
+            return os.open(name, fs.DIRECTORY, dir_fd=above)
+        except FileNotFoundError:
+            if not self._make:
+                raise
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=above)
+        return os.open(name, fs.DIRECTORY, dir_fd=above)
 
     def close(self) -> None:
         """Close what is open."""
@@ -78,13 +93,15 @@ class Directories:
 
 
 def make_directories(root: int, paths: Iterable[bytes]) -> None:
-    """Create directories, parents first, for the owner alone until they are done."""
-    directories = Directories(root)
+    """Create the directories that are missing, for the owner alone until they are done.
+
+    Raises:
+        OSError: also where something else than a directory is.
+    """
+    directories = Directories(root, make=True)
     try:
         for path in paths:
-            if path:
-                parent, _, name = path.rpartition(b"/")
-                os.mkdir(name, 0o700, dir_fd=directories.open(parent))
+            directories.open(path)
     finally:
         directories.close()
 
@@ -282,13 +299,16 @@ def make_alias(root: int, path: bytes, target: bytes) -> None:
 def dress_directories(
     root: int, directories: Iterable[tuple[bytes, Attributes]]
 ) -> None:
-    """Set owners, modes and times of finished directories, the deepest first."""
-    for path, look in sorted(directories, reverse=True):
-        fd = fs.open_beneath(root, path)
-        try:
-            _dress(fd, look)
-        finally:
-            os.close(fd)
+    """Set owners, modes and times of finished directories, the deepest first.
+
+    One that is missing is made: what is below it has been.
+    """
+    places = Directories(root, make=True)
+    try:
+        for path, look in sorted(directories, reverse=True):
+            _dress(places.open(path), look)
+    finally:
+        places.close()
 
 
 def _dress(fd: int, look: Attributes) -> None:
