@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from updater.core.tree import object_id
 from updater.model import ObjectId
 from updater.system import fs
+from updater.system.git import deflate
 
 _KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _COUNT_AT = 8
@@ -30,7 +31,9 @@ class PackWriter:
         durable: whether it must outlive a power cut; a download need not.
     """
 
-    def __init__(self, directory: str, *, level: int = 1, durable: bool = True) -> None:
+    def __init__(
+        self, directory: str, *, level: int = deflate.QUICK, durable: bool = True
+    ) -> None:
         os.makedirs(directory, exist_ok=True)
         self._directory = directory
         self._level = level
@@ -84,7 +87,7 @@ class PackWriter:
     def _encode(self, kind: str, content: bytes | memoryview) -> Iterator[bytes]:
         """Header and deflated content, in pieces: no second copy of a large file."""
         yield _object_header(_KINDS[kind], len(content))
-        deflater = zlib.compressobj(self._level)
+        deflater = deflate.compressobj(self._level)
         view = memoryview(content)
         for start in range(0, len(view), _CHUNK):
             yield deflater.compress(view[start : start + _CHUNK])

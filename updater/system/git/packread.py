@@ -18,13 +18,8 @@ from msgspec import Struct
 
 from updater.errors import UntrustedError
 from updater.model import ObjectId
+from updater.system.git import deflate
 
-try:  # twice as fast, and the same format
-    from zlib_ng import zlib_ng as inflate
-except ImportError:
-    import zlib as inflate  # type: ignore[no-redef]
-
-_NOT_DEFLATED: type[Exception] = inflate.error  # type: ignore[assignment] # their stub
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _HEAD, _FANOUT, _TRAILER = 8, 1024, 20
 _PACK_HEAD = 12
@@ -120,7 +115,7 @@ def inflated(entry: Entry) -> Iterator[bytes]:
     Raises:
         UntrustedError: F2: it is damaged, or not as long as its header says.
     """
-    inflater = inflate.decompressobj()
+    inflater = deflate.decompressobj()
     at, left = entry.content, entry.size
     window = min(_WINDOW, entry.size + 64)
     data = b""
@@ -133,7 +128,7 @@ def inflated(entry: Entry) -> Iterator[bytes]:
             raise _damaged(entry)
         try:
             piece = inflater.decompress(data, min(_PIECE, left + 1))
-        except _NOT_DEFLATED as error:
+        except deflate.Damaged as error:
             raise _damaged(entry) from error
         if not piece and not data:
             raise _damaged(entry)

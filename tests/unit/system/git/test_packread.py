@@ -8,7 +8,7 @@ import pytest
 
 from updater.core.tree import object_id
 from updater.errors import UntrustedError
-from updater.system.git import packread
+from updater.system.git import deflate
 from updater.system.git.pack import PackWriter
 from updater.system.git.packread import Packs, encoded, inflated
 
@@ -36,8 +36,9 @@ def damage(directory, name, at, data):
 @pytest.fixture(params=["zlib-ng", "zlib"])
 def _inflating(request, monkeypatch):
     if request.param == "zlib":
-        monkeypatch.setattr(packread, "inflate", zlib)
-        monkeypatch.setattr(packread, "_NOT_DEFLATED", zlib.error)
+        monkeypatch.setattr(deflate, "compressobj", zlib.compressobj)
+        monkeypatch.setattr(deflate, "decompressobj", zlib.decompressobj)
+        monkeypatch.setattr(deflate, "Damaged", zlib.error)
 
 
 @pytest.mark.usefixtures("_inflating")
