@@ -7,6 +7,7 @@ it is slow. Nothing that it says is believed before it is checked.
 
 import codecs
 import errno
+import gc
 import os
 import sys
 
@@ -28,6 +29,7 @@ def main() -> int:
     Returns:
         The exit code: 0 when the last line says `done`.
     """
+    gc.disable()  # it answers once, and ends
     sys.excepthook = lambda *_: None  # a traceback could hold a token
     os.umask(0o022)
     request = wire.decode_request(sys.stdin.buffer.read())

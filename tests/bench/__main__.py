@@ -81,12 +81,21 @@ class Bench:
         for name, version in (("full", "1"), ("update", "2")):
             done, stages, _ = machine.apply(version)
             add(name, done.seconds)
+            add(f"{name} cpu", done.cpu)
             add(f"{name} memory", done.memory)
             for stage, seconds in stages.items():
                 add(f"{name}, {stage}", seconds)
             state, deployments = machine.beside()
             add(f"{name}, beside", 100 * state / deployments)
+            self._bound(name, machine.newest, place)
         return machine
+
+    def _bound(self, name, deployment, place):
+        """What the disk needs for the bytes that were written, and no less."""
+        copy = place / "copy"
+        done = peers.copied(deployment, copy, own_only=name == "update")
+        self.samples.add(f"cp {name}, synced", done.seconds + measure.settle())
+        measure.remove(copy)
 
     def _stage_git(self, place):
         clone = peers.GitClone(place / "clone", f"file://{self.ours}")
@@ -104,11 +113,11 @@ class Bench:
         machine = peers.OstreeMachine(place / "peer", f"file://{self.ostree}")
         add = self.samples.add
         old, new = self.commits
-        pulled = machine.pull(old).seconds
+        for name, commit in (("full", old), ("update", new)):
+            pulled, laid = machine.pull(commit), machine.checkout(commit, name)
+            add(f"ostree {name}", pulled.seconds + laid.seconds)
+            add(f"ostree {name} cpu", pulled.cpu + laid.cpu)
         self._laid("ostree full", machine.checkout(old, "copy", "-C"))
-        add("ostree full", pulled + machine.checkout(old, "old").seconds)
-        pulled = machine.pull(new).seconds
-        add("ostree update", pulled + machine.checkout(new, "new").seconds)
 
     def _ask(self, machine):
         """What people type often, on the machine that runs the update."""
@@ -163,11 +172,10 @@ class Bench:
             growth.measure_twice(self.pair, place, self.key, self.samples)
         say(f"{UPDATES} updates")
         with measure.filesystem(WORK / "round") as place:
-            (state, deployments), seconds = growth.many_updates(
-                self.pair, self.ours, place, self.key, UPDATES
+            state, deployments = growth.many_updates(
+                self.pair, self.ours, place, self.key, UPDATES, self.samples
             )
         self.samples.add("many, beside", 100 * state / deployments)
-        self.samples.add("update of 100 files", seconds)
 
 
 def say(text):

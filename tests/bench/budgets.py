@@ -9,21 +9,27 @@ _SECONDS = (
         "<= 1.0 x",
         {"ostree": "ostree update"},
     ),
+    ("its processor time", "update cpu", "", {"ostree": "ostree update cpu"}),
     (
         "update: stage alone",
         "update, stage",
-        "<= 3 s",
-        {"git": "git update, stage", "git, synced": "git update, synced"},
+        "<= 0.45 x",
+        {
+            "git, synced": "git update, synced",
+            "git": "git update, stage",
+            "cp, synced": "cp update, synced",
+        },
     ),
     (
         "first release: stage alone",
         "full, stage",
-        "<= 5 s",
+        "<= 0.45 x",
         {
-            "git": "git full, stage",
             "git, synced": "git full, synced",
-            "ostree": "ostree full, stage",
+            "git": "git full, stage",
             "ostree, synced": "ostree full, synced",
+            "ostree": "ostree full, stage",
+            "cp, synced": "cp full, synced",
         },
     ),
     ("first release: all of it", "full", "", {"ostree": "ostree full"}),
@@ -60,7 +66,9 @@ _SECONDS = (
         "",
         {"git": "git fetch over HTTP"},
     ),
-    ("update of 100 files", "update of 100 files", "", {}),
+    ("update of 100 files", "few", "", {"all": "update"}),
+    ("the same, twice the files", "few twice", "<= 1.1 x", {"once": "few"}),
+    ("its processor time", "few twice cpu", "<= 1.1 x", {"once": "few cpu"}),
 )
 _BYTES = (
     (

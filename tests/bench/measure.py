@@ -15,9 +15,17 @@ _FILESYSTEM = 40 << 30  # bytes; the file behind it has holes
 
 
 class Run(NamedTuple):
-    """One process: seconds, bytes of its largest child or itself, what it printed."""
+    """One process, with those that it started and waited for.
+
+    Attributes:
+        seconds: from its start to its end.
+        cpu: seconds of processors, in programs and in the kernel.
+        memory: bytes of the largest one.
+        stdout: what it printed.
+    """
 
     seconds: float
+    cpu: float
     memory: int
     stdout: str
 
@@ -47,7 +55,8 @@ def run(*argv, cwd=None, env=None, stdin=None):
     if process.returncode != 0:
         words = " ".join(map(str, argv))
         raise SystemExit(f"{words}\nended with {process.returncode}:\n{printed}{said}")
-    return Run(seconds, usage.ru_maxrss * 1024, printed)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(seconds, cpu, usage.ru_maxrss * 1024, printed)
 
 
 def _scratch():

@@ -78,6 +78,11 @@ class Machine:
                 received = event["preview"]["received"]
         return done, seconds, received
 
+    @property
+    def newest(self):
+        """The directory of the deployment that runs."""
+        return (self.root / "osupdate/current").resolve()
+
     def beside(self):
         """Bytes on disk beside the deployments, and of the deployments."""
         state = measure.disk(self.root / "var/lib/osupdate")

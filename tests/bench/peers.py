@@ -1,4 +1,4 @@
-"""The same work by git and by ostree, as Debian ships them."""
+"""The same work by git and by ostree, as Debian ships them; and by cp alone."""
 
 import subprocess
 
@@ -158,3 +158,25 @@ class OstreeMachine:
 
 def _ostree(repository, *words):
     return measure.run("ostree", f"--repo={repository}", *words)
+
+
+def copied(tree, target, *, own_only):
+    """`cp` of a tree's files: what writing the same bytes takes, and nothing else.
+
+    Args:
+        tree: directory; its content is in memory, because it was just written.
+        target: where the copies go.
+        own_only: leave out files that have another name somewhere.
+    """
+    which = ("-links", "1") if own_only else ()
+    listed = subprocess.run(
+        ["find", ".", "-type", "f", *which, "-print0"],
+        cwd=tree,
+        capture_output=True,
+        check=True,
+    )
+    names = target.with_suffix(".list")
+    names.write_bytes(listed.stdout)
+    measure.fresh(target)
+    copy = ("cp", "-a", "--parents", "-t", target)
+    return measure.run("xargs", "-0", "-a", names, *copy, cwd=tree)

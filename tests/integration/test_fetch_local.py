@@ -111,6 +111,35 @@ def test_a_damaged_object_is_refused(tmp_path, repository):
     refused(tmp_path, repository.path, UntrustedError, "damaged", "fetch")
 
 
+def test_an_object_that_is_damaged_in_a_pack_is_refused(tmp_path, repository):
+    repository.git("repack", "-a", "-d", "-f", "--depth=0", "--window=0")
+    (pack,) = (repository.path / "objects/pack").glob("*.pack")
+    oid = repository.git("rev-parse", "stable:a")
+    listing = git("verify-pack", "-v", pack).splitlines()
+    offset = next(int(line.split()[4]) for line in listing if line.startswith(oid))
+    pack.chmod(0o644)
+    with pack.open("r+b") as file:
+        file.seek(offset + 5)
+        file.write(b"\xff")
+    refused(tmp_path, repository.path, UntrustedError, f"{oid} is damaged", "fetch")
+
+
+@pytest.mark.parametrize("depth", [0, 50])
+def test_a_repository_that_was_repacked_is_copied(tmp_path, repository, depth):
+    """Whole objects as they stand; deltas by way of libgit2."""
+    long = "".join(f"line {n}\n" for n in range(3000))
+    repository.commit({"long": long, "c": "c\n"}, "1.2")
+    repository.commit({"long": long + "more\n"}, "1.3")
+    repository.git("repack", "-a", "-d", "-f", f"--depth={depth}")
+    client = Client(tmp_path, str(repository.path))
+    done = client.fetch(client.check())
+    commit = repository.git("rev-parse", "stable")
+    assert ids(done.objects) == content_ids(repository, commit) | {done.offer.tag}
+    for index in os.listdir(f"{done.objects}/pack"):
+        if index.endswith(".idx"):
+            git("verify-pack", f"{done.objects}/pack/{index}")
+
+
 def test_a_missing_object_is_named(tmp_path, repository):
     oid = repository.git("rev-parse", "stable:a")
     (repository.path / "objects" / oid[:2] / oid[2:]).unlink()

@@ -19,6 +19,7 @@ from support.factory import make_rootfs, publish_release
 from support.machine import Machine
 
 from updater.system import signature
+from updater.system.git.pack import PackWriter
 
 NOBODY = 65534
 # Another user, who may read everything: the interpreter may be in root's home.
@@ -53,6 +54,41 @@ def hook(machine, text):
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_content_that_is_not_what_its_id_says_is_refused(story, tmp_path, first):
+    """The remote's pack has a good checksum, and another file's content in it."""
+    lying = tmp_path / "lying.git"
+    shutil.copytree(story.repo, lying)
+    machine = Machine(tmp_path / "machine", lying, signers=story.signers)
+    if not first:
+        machine.run("apply", "1.0")
+    before = {b"": ("dir", None)} if first else trees.contents(machine.deployments)
+    listing = subprocess.run(
+        ["git", "-C", lying, "ls-tree", "release/1.1", "usr/bin/hello"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    oid = listing.stdout.split()[2]
+    packs = lying / "objects/pack"
+    writer = PackWriter(str(packs))
+    writer.add("blob", b"#!/bin/sh\necho ?\n", oid)
+    name = writer.finish()
+    for end in ("pack", "idx"):  # asked before the others
+        (packs / f"{name}.{end}").rename(packs / f"pack-{'0' * 40}.{end}")
+    done = machine.run("apply", "1.1", code=3)
+    assert f"blob {oid}" in done.err
+    assert "/usr/bin/hello" in done.err
+    assert "check F2" in done.err
+    assert trees.contents(machine.deployments) == before
+    assert machine.leftovers() == []
+    assert list((machine.state_dir / "incoming").iterdir()) == []
+    shutil.rmtree(lying)
+    shutil.copytree(story.repo, lying)
+    machine.run("apply", "1.1")
+    assert machine.running == "1.1"
 
 
 @contextlib.contextmanager

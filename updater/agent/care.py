@@ -8,6 +8,8 @@ from updater.agent import look, public
 from updater.agent.obtain import prune
 from updater.agent.room import Room
 from updater.core import names
+from updater.core.index import Index
+from updater.core.plan import below
 from updater.core.text import safe
 from updater.errors import (
     HostError,
@@ -22,6 +24,7 @@ from updater.model import (
     State,
 )
 from updater.steps import collect
+from updater.steps.survey import survey
 from updater.system import fs
 from updater.system.git.keeper import Keeper
 
@@ -151,23 +154,25 @@ def tidy_up(room: Room, outcome: str) -> None:
 def _written(room: Room, record: Record) -> list[bytes]:
     if not os.path.isdir(room.layout.deployment(record.id)):
         return []
+    path = room.layout.deployment(record.id)
     try:
-        index = look.survey_one(room, record).index
+        known = room.index_of(record)
+    except HostError:
+        known = None
+    try:
+        index = known or look.survey_one(room, record).index
+        is_seed = below(room.seeds)
+        rows = {name: row for name, row in index.rows.items() if is_seed(name)}
+        survey(path, Index(index.device, rows), room.linked)
     except OsupdateError as error:
         room.watcher.notice(
             f"{record.id} stays, nobody can tell what it holds: {error}"
         )
         return [b"?"]
     objects = look.open_kept(room)
-    names_: list[bytes] = []
-    if record.commit in objects:
-        laid = look.lay_open(record.commit, objects)
-        plan = look.full_plan(room, laid, record.created)
-        names_ += [path for path, _ in plan.directories]
-        names_ += [special.path for special in plan.specials]
-    return collect.written_seeds(
-        room.layout.deployment(record.id), index.rows, names_, room.seeds
-    )
+    told = look.manifest_of(index, objects) if record.commit in objects else {}
+    beside = [name for name, meta in told.items() if meta.type]
+    return collect.written_seeds(path, rows, beside, room.seeds)
 
 
 def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from updater.agent import look
-from updater.agent.obtain import RESERVE
+from updater.agent.obtain import RESERVE, discard
 from updater.agent.room import Room, Surveyed, deployment_id, sizes_of
 from updater.core import machine
 from updater.core.plan import Base, Plan, make_plan
 from updater.core.text import plural, safe, size
-from updater.errors import NoSpaceError
+from updater.errors import NoSpaceError, UntrustedError
 from updater.model import Candidate, DeploymentId, Phase, Record, Release, State
 from updater.steps.stage import Place, stage
 from updater.system import checkout, fs
@@ -39,7 +39,7 @@ def plan_of(
     base = Base({}, {})
     if surveyed and not full:
         one = surveyed[-1]
-        metadata = look.manifest_of(one, objects)
+        metadata = look.manifest_of(one.index, objects)
         base = Base(one.rows, metadata, checkout.can_clone(room.layout.deployments))
     return make_plan(
         release.entries,
@@ -94,7 +94,12 @@ def lay_out(
         return look.open_kept(room, surveyed, candidate.objects)
 
     began = room.nanoseconds()
-    stage(plan, release, name, place, objects, room.count_files)
+    try:
+        stage(plan, release, name, place, objects, room.count_files)
+    except UntrustedError:
+        discard(candidate)
+        room.save(replace(state, download=None))
+        raise
     state = room.linking(state, began)
     record = _record(room, name, release)
     deployments = (*state.deployments, record)

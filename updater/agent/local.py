@@ -21,6 +21,7 @@ from updater.report.snapshot import LARGEST, Snapshot
 from updater.report.trees import Overlay
 from updater.steps.inspect import beside_files, known_paths
 from updater.system import checkout, fs
+from updater.system.checkout.changes import strays
 from updater.system.git.objects import read_file
 
 MAX_EXTRA = 20_000  # paths below directories that are no part of the release
@@ -48,7 +49,7 @@ def snapshot(
     content = Live(library, room.layout.deployment(record.id))
     root = content.root
     scene = _Scene(room, release, content)
-    beside = beside_files(root, plan), checkout.strays(root, known_paths(plan))
+    beside = beside_files(root, plan), strays(root, known_paths(plan))
     for change in (*changes, *chain(*beside)):
         scene.take(change)
     here = Side("this machine", record.version, record.commit, room.now())

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -112,22 +112,15 @@ def open_kept(
     return open_objects(stores, sources)
 
 
-def lay_open(
-    commit: ObjectId, objects: Objects, known: Mapping[ObjectId, Listing] | None = None
-) -> Laid:
+def lay_open(commit: ObjectId, objects: Objects) -> Laid:
     """Read a kept commit: it was verified when it was stored.
-
-    Args:
-        commit: its id.
-        objects: objects.git, or more.
-        known: trees that were read already.
 
     Raises:
         UntrustedError: F2: damaged since.
         HostError: it is not here.
     """
     root = _tree_of(commit, objects)
-    flat = tree.flatten(root, objects.read_tree, submodules=True, known=known)
+    flat = tree.flatten(root, objects.read_tree, submodules=True)
     metadata = _manifest(flat.entries, objects)
     return Laid(flat.entries, flat.trees, metadata)
 
@@ -149,9 +142,9 @@ def _manifest(entries: Sequence[TreeEntry], objects: Objects) -> dict[bytes, Met
     return {}
 
 
-def manifest_of(one: Surveyed, objects: Objects) -> dict[bytes, Metadata]:
+def manifest_of(found: index.Index, objects: Objects) -> dict[bytes, Metadata]:
     """The manifest that a deployment was staged with."""
-    row = one.index.rows.get(MANIFEST_PATH)
+    row = found.rows.get(MANIFEST_PATH)
     if row is None:
         return {}
     return manifest.parse(objects.read_blob(ObjectId(row.oid.hex())))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from updater.agent import look
-from updater.agent.room import Room, Surveyed, directories, sizes_of
+from updater.agent.room import Room, Surveyed, directories, links_of, sizes_of
 from updater.core import commits, policy, statements
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
@@ -212,6 +212,7 @@ def check_release(
             room.device_time(state),
             root=room.layout.root,
             sizes=sizes_of(surveyed),
+            links=links_of(surveyed),
         )
     except UntrustedError as error:
         room.tell("refused", str(error), commit=candidate.offer.commit)

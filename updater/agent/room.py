@@ -1,6 +1,7 @@
 """The room that the story plays in: state, clock, and the ways to the parts."""
 
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -340,4 +341,14 @@ def sizes_of(surveyed: Sequence[Surveyed]) -> dict[ObjectId, int]:
         ObjectId(row.oid.hex()): row.stat.size
         for one in surveyed
         for row in one.rows.values()
+    }
+
+
+def links_of(surveyed: Sequence[Surveyed]) -> set[ObjectId]:
+    """The blobs that deployments hold unchanged as symlinks."""
+    return {
+        ObjectId(row.oid.hex())
+        for one in surveyed
+        for row in one.rows.values()
+        if stat.S_ISLNK(row.stat.mode)
     }

@@ -271,7 +271,7 @@ def _left_behind(
     if not surveyed:
         return ()
     one, seeds = surveyed[-1], room.seeds
-    told = look.manifest_of(one, objects)
+    told = look.manifest_of(one.index, objects)
     beside = [path for path, meta in told.items() if meta.type]
     written = collect.written_seeds(one.path, one.index.rows, beside, seeds)
     if not written:

@@ -19,6 +19,7 @@ from updater.model import GitMode, Metadata, ObjectId, TreeEntry
 NEVER_SHARED = (b"etc",)
 METADATA = b"usr/lib/osupdate"
 _FORMAT = {GitMode.SYMLINK: stat.S_IFLNK}
+_FILES = (GitMode.FILE, GitMode.EXECUTABLE, GitMode.SYMLINK)
 _DEFAULT = Metadata()
 
 
@@ -129,6 +130,18 @@ def attributes(
     return Attributes(kind | bits, uid, gid, mtime, xattrs)
 
 
+def _looks(stamp: int, owner: Owner) -> Callable[[Metadata, GitMode], Attributes]:
+    """`attributes` of files: most have no line in the manifest, and look alike."""
+    usual = {mode: attributes(_DEFAULT, mode, stamp, owner) for mode in _FILES}
+
+    def look(metadata: Metadata, mode: GitMode) -> Attributes:
+        if metadata is _DEFAULT:
+            return usual[mode]
+        return attributes(metadata, mode, stamp, owner)
+
+    return look
+
+
 def _kind(metadata: Metadata, mode: GitMode | None) -> tuple[int, int]:
     if mode is not None:
         bits = 0o755 if mode is GitMode.EXECUTABLE else 0o644
@@ -160,6 +173,7 @@ def make_plan(
         owner: who stages.
     """
     stamp = created * 1_000_000_000
+    look_of = _looks(stamp, owner)
     may_share = _sharing(metadata, base, never_shared)
     keeps: list[Keep] = []
     writes: list[Write] = []
@@ -175,15 +189,14 @@ def make_plan(
         if meta.hardlink is not None:
             aliases.append((path, meta.hardlink))
             continue
-        mtime = row.stat.mtime if row is not None and same else stamp
-        look = attributes(meta, entry.mode, mtime, owner)
-        if row is None or not same:
-            writes.append(Write(path, entry.oid, sizes[entry.oid], look))
-            continue
-        if may_share(path, row) and _looks_like(row, look, base.metadata.get(path)):
+        look = look_of(meta, entry.mode)
+        if row is not None and same:
+            look = Attributes(*look[:3], row.stat.mtime, look.xattrs)
+        old = base.metadata.get(path)
+        if row and same and may_share(path, row) and _looks_like(row, look, old):
             keeps.append(Keep(path, look))
         else:
-            writes.append(Write(path, entry.oid, row.stat.size, look))
+            writes.append(Write(path, entry.oid, sizes[entry.oid], look))
     present = {entry.path for entry in entries}
     removed = tuple(sorted(path for path in base.rows if path not in present))
     directories = _directories(present, metadata, stamp, owner)

@@ -6,6 +6,7 @@ git's own `base_name_compare`: a directory sorts as if its name ended in a slash
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
@@ -22,6 +23,12 @@ SUBMODULE = b"160000"
 
 _MODES = {mode.value.encode(): mode for mode in GitMode}
 _CONTROL = bytes(range(0x20)) + b"\x7f"
+_ENTRY = re.compile(rb"(100644|100755|120000|40000) ([^\0]{1,255})\0(.{20})", re.DOTALL)
+# Names, each after a NUL, that `safe_name` has to look at: what is not ASCII or not
+# printable, has a slash, or begins as `.`, `..`, `.git` and `git~1` do.
+_SUSPECT = re.compile(
+    rb"[^\0\x20-\x2e\x30-\x7e]|(?:^|\0)(?:\.+(?:\0|$)|\.?git)", re.IGNORECASE
+)
 # Code points that HFS+ ignores in a name; git refuses them inside a `.git`.
 _IGNORED = dict.fromkeys(
     [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
@@ -55,6 +62,32 @@ def parse(data: bytes, where: bytes = b"", *, submodules: bool = False) -> Listi
     Raises:
         UntrustedError: F2: an odd mode, an unsafe or duplicate name, a wrong order.
     """
+    return _parse_ordinary(data) or _parse_each(data, where, submodules=submodules)
+
+
+def _parse_ordinary(data: bytes) -> Listing | None:
+    """What a tree without anything odd lists, three times as fast; None for others."""
+    found = _ENTRY.findall(data)
+    names = [name for _, name, _ in found]
+    modes = [_MODES[mode] for mode, _, _ in found]
+    # Every byte belongs to an entry: mode, space, name, NUL, id.
+    length = sum(map(len, names)) + 22 * len(found)
+    if length + sum(len(mode) for mode, _, _ in found) != len(data):
+        return None
+    if len(set(names)) != len(names) or _SUSPECT.search(b"\0".join(names)):
+        return None
+    keys = [
+        name + b"/" if mode is GitMode.TREE else name
+        for mode, name in zip(modes, names, strict=True)
+    ]
+    if keys != sorted(keys):
+        return None
+    ids = [ObjectId(raw.hex()) for _, _, raw in found]
+    return list(map(RawEntry, modes, names, ids)), []
+
+
+def _parse_each(data: bytes, where: bytes, *, submodules: bool) -> Listing:
+    """The same entry by entry, to say which one is wrong."""
     found: list[RawEntry] = []
     skipped: list[bytes] = []
     position, end = 0, len(data)
@@ -115,7 +148,6 @@ def flatten(
     *,
     submodules: bool = False,
     max_entries: int = MAX_ENTRIES,
-    known: Mapping[ObjectId, Listing] | None = None,
 ) -> Flat:
     """Walk a release's trees, validating each, without recursion.
 
@@ -124,7 +156,6 @@ def flatten(
         read: gives the raw bytes of a tree object; raises when it is not a tree.
         submodules: skip gitlinks instead of refusing them.
         max_entries: the number of files and symlinks that the statement promised.
-        known: trees parsed before under the same rules; they are not read again.
 
     Returns:
         Entries sorted by raw path bytes.
@@ -136,7 +167,6 @@ def flatten(
     skipped: list[bytes] = []
     empty: list[bytes] = []
     parsed: dict[ObjectId, Listing] = {}
-    before = known or {}
     stack: list[tuple[bytes, ObjectId, int]] = [(b"", root, 0)]
     directories = 0
     while stack:
@@ -144,14 +174,14 @@ def flatten(
         if depth > MAX_DEPTH:
             raise _refuse(path, b"", f"is deeper than {MAX_DEPTH} directories")
         if oid not in parsed:
-            found = before.get(oid)
-            parsed[oid] = found or parse(read(oid), path, submodules=submodules)
+            parsed[oid] = parse(read(oid), path, submodules=submodules)
         raw, links = parsed[oid]
         skipped += [_join(path, name) for name in links]
         if path and not raw and not links:
             empty.append(path)
+        above = path + b"/" if path else b""
         for mode, name, child in raw:
-            full = _join(path, name)
+            full = above + name
             if len(full) > MAX_PATH:
                 raise _refuse(path, name, f"makes a path over {MAX_PATH} bytes")
             if mode is GitMode.TREE:

@@ -1,15 +1,18 @@
 """Collect: delete deployments that nobody needs, and say why another one stays."""
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from updater.core.index import Row
 from updater.core.plan import below
+from updater.errors import HostError
 from updater.model import DeploymentId, Record, State
-from updater.system import checkout, fs
+from updater.system import fs, process
+from updater.system.checkout import changes
 
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{7}\.[0-9]+\Z")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -65,8 +68,8 @@ def written_seeds(
     known = {name for name in (*rows, *directories) if is_seed(name)}
     root = os.open(path, _DIRECTORY)
     try:
-        found = [change.path for change in checkout.changed(root, seeds)[0]]
-        added = [change.path for change in checkout.strays(root, known)]
+        found = [change.path for change in changes.changed(root, seeds)[0]]
+        added = [change.path for change in changes.strays(root, known)]
     finally:
         os.close(root)
     return sorted((*found, *(name for name in added if is_seed(name))))
@@ -89,8 +92,39 @@ def remove(path: str, index_path: str) -> int:
             fs.rename(path, temporary)
         except OSError as error:
             raise fs.host_error(error, f"cannot delete {path}") from error
+    _empty(temporary)
     fs.remove_tree(temporary)
     return max(0, fs.free_bytes(os.path.dirname(path)) - before)
+
+
+def _empty(path: str) -> None:
+    """Delete what lies two directories deep, in as many workers as are useful.
+
+    Most of a deployment's files are hardlinks: deleting one is work for a processor.
+    What stays is left to `fs.remove_tree`, which says why.
+    """
+    if fs.mounts_below(path):
+        return
+    parts = [part for top in _subdirectories(path) for part in _subdirectories(top)]
+
+    def start() -> Callable[[int], bytes]:
+        def work(number: int) -> bytes:
+            with contextlib.suppress(HostError):
+                fs.remove_tree(parts[number])
+            return b""
+
+        return work
+
+    process.fork_map(len(parts), start)
+
+
+def _subdirectories(path: str) -> list[str]:
+    """None where it cannot be listed."""
+    try:
+        with os.scandir(path) as entries:
+            return [e.path for e in entries if e.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
 
 
 def unnamed(

@@ -12,6 +12,7 @@ from updater.core.plan import Attributes, Plan, Write, below
 from updater.errors import HostError
 from updater.model import LocalChange, ObjectId
 from updater.system import checkout, fs, process
+from updater.system.checkout.changes import strays
 from updater.system.git.objects import Objects
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -67,7 +68,7 @@ def inspect(
         rows, changes = _sort_out(writes, b"".join(answers))
         _add_aliases(root, plan, rows, changes)
         changes += beside_files(root, plan)
-        changes += checkout.strays(root, known_paths(plan))
+        changes += strays(root, known_paths(plan))
     finally:
         os.close(root)
     return rows, tuple(sorted(changes, key=lambda change: change.path))
@@ -281,7 +282,7 @@ def _repair_file(root: int, write: Write, objects: Objects) -> None:
     directory = fs.open_beneath(root, parent)
     try:
         checkout.replace_file(
-            directory, name, objects.read_blob(write.oid), write.attributes
+            directory, name, [objects.read_blob(write.oid)], write.attributes
         )
     except OSError as error:
         raise fs.host_error(

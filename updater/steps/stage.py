@@ -3,10 +3,11 @@
 The order, and what a cut after each part leaves:
 
 1. `<id>.tmp` is built: directories, files in parallel workers, links, devices, then the
-   attributes of directories. A cut leaves a `.tmp` that nothing points at.
-2. One syncfs for everything; what was written is read back and hashed (S1).
-3. The stat index of what is there now is made.
-4. The stat index is written, then `.tmp` is renamed: the one commit point.
+   attributes of directories. Each file is read back and hashed by the worker that wrote
+   it. A cut leaves a `.tmp` that nothing points at.
+2. One syncfs for everything; meanwhile the hashes are held to the signed one (S1), and
+   the stat index of what is there now is made.
+3. The stat index is written, then `.tmp` is renamed: the one commit point.
 """
 
 import os
@@ -19,7 +20,7 @@ from updater.core import text, tree
 from updater.core.index import Index, Row, Stat
 from updater.core.plan import Attributes, Keep, Plan, Write
 from updater.errors import HostError, NoSpaceError, OsupdateError, UntrustedError
-from updater.model import Deployment, DeploymentId, Record, Release
+from updater.model import Deployment, DeploymentId, ObjectId, Record, Release
 from updater.system import checkout, fs, process
 from updater.system.git.objects import Objects, leave_hashing_to_the_caller
 
@@ -29,7 +30,6 @@ _FILE_COST = 15_000  # a file costs as much as so many bytes of content
 _LINK_COST = 2_000
 _STAT = struct.Struct("<QqqQIIII")
 _HASHED = struct.Struct("<20s32sQqqQIIII")
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Progress = Callable[[int, int], None]
 
@@ -53,7 +53,7 @@ class Place(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """What one worker does at a time."""
+    """What one worker does at a time: keep files, or write some."""
 
     keeps: Sequence[Keep]
     writes: Sequence[Write]
@@ -88,8 +88,8 @@ def stage(
     fs.remove_tree(temporary)
     try:
         os.mkdir(temporary, 0o700)
-        index = _build(plan, release, temporary, place, open_objects, progress)
-        fs.write_durably(place.index_path, index.to_bytes())
+        index, data = _build(plan, release, temporary, place, open_objects, progress)
+        fs.write_durably(place.index_path, data)
         fs.rename(temporary, final)
     except OSError as error:
         what, needed = f"cannot stage {name}", plan.written_bytes
@@ -128,40 +128,43 @@ def _build(
     place: Place,
     open_objects: Callable[[], Objects],
     progress: Progress,
-) -> Index:
-    root = os.open(temporary, _DIRECTORY)
-    base = os.open(place.base, _DIRECTORY) if place.base else None
+) -> tuple[Index, bytes]:
+    """Lay out, sync and check everything; the index, and how it is written."""
+    root = os.open(temporary, fs.DIRECTORY)
+    base = os.open(place.base, fs.DIRECTORY) if place.base else None
     try:
-        signed = release.tree_sha256 is not None
-        checkout.make_directories(root, (path for path, _ in plan.directories))
-        rows = _lay_files(
-            plan, root, base, place, open_objects, progress, signed=signed
-        )
+        algorithms = ("sha256",) if release.tree_sha256 else ("sha256", "sha1")
+        objects = open_objects()
+        jobs = make_jobs(plan.keeps, plan.writes, objects.is_whole)
+        rows = _lay_files(jobs, root, base, place, open_objects, progress, algorithms)
+        beside = (*(path for path, _ in plan.aliases), *(s.path for s in plan.specials))
+        checkout.make_directories(root, {path.rpartition(b"/")[0] for path in beside})
+        for path, target in plan.aliases:
+            checkout.make_alias(root, path, target)
         for special in plan.specials:
             checkout.make_special(root, special)
         checkout.dress_directories(root, _directory_looks(plan, base))
-        _sync_and_read_back(plan, release, root, rows)
-        _take_links(plan, release, root, rows)
-        _check_content(plan, release, root, rows)
-        return Index(os.fstat(root).st_dev, dict(sorted(rows.items())))
+        with fs.syncing(root):
+            _take_links(plan, release, root, rows)
+            _check_content(plan, release, root, rows, objects)
+            index = Index(os.fstat(root).st_dev, dict(sorted(rows.items())))
+            data = index.to_bytes()
     finally:
         os.close(root)
         if base is not None:
             os.close(base)
+    return index, data
 
 
 def _lay_files(
-    plan: Plan,
+    jobs: Sequence[Job],
     root: int,
     base: int | None,
     place: Place,
     open_objects: Callable[[], Objects],
     progress: Progress,
-    *,
-    signed: bool,
+    algorithms: Sequence[str],
 ) -> dict[bytes, Row]:
-    jobs = make_jobs(plan.keeps, plan.writes)
-    total = len(plan.keeps) + len(plan.writes)
     done = [0]
     for job in jobs:
         done.append(done[-1] + len(job.keeps) + len(job.writes))
@@ -169,27 +172,30 @@ def _lay_files(
     def start() -> Callable[[int], bytes]:
         os.umask(0)
         objects = open_objects()
-        if signed:
-            leave_hashing_to_the_caller()
-        target = checkout.Directories(root)
+        leave_hashing_to_the_caller()
+        target = checkout.Directories(root, make=True)
         source = checkout.Directories(root if base is None else base)
 
         def work(number: int) -> bytes:
             kept = _keep(jobs[number].keeps, source, target, place)
-            _write(jobs[number].writes, target, objects)
-            return kept
+            return kept or _write(jobs[number].writes, target, objects, algorithms)
 
         return work
 
     answers = process.fork_map(
-        len(jobs), start, report=lambda count: progress(done[count], total)
+        len(jobs), start, report=lambda count: progress(done[count], done[-1])
     )
     rows: dict[bytes, Row] = {}
     for job, answer in zip(jobs, answers, strict=True):
-        for keep, row in zip(job.keeps, _STAT.iter_unpack(answer), strict=True):
-            rows[keep.path] = place.base_rows[keep.path]._replace(stat=Stat(*row))
-    for path, target in plan.aliases:
-        checkout.make_alias(root, path, target)
+        if job.keeps:
+            for keep, kept in zip(job.keeps, _STAT.iter_unpack(answer), strict=True):
+                row = place.base_rows[keep.path]
+                rows[keep.path] = Row(row.oid, row.sha256, Stat(*kept))
+        else:
+            for write, found in zip(
+                job.writes, _HASHED.iter_unpack(answer), strict=True
+            ):
+                rows[write.path] = Row(found[0], found[1], Stat(*found[2:]))
     return rows
 
 
@@ -233,23 +239,44 @@ def _check_copy(directory: int, name: bytes, path: bytes, row: Row) -> None:
 
 
 def _write(
-    writes: Sequence[Write], target: checkout.Directories, objects: Objects
-) -> None:
+    writes: Sequence[Write],
+    target: checkout.Directories,
+    objects: Objects,
+    algorithms: Sequence[str],
+) -> bytes:
+    found = []
     for path, oid, size, look in writes:
         parent, _, name = path.rpartition(b"/")
+        content = objects.pieces(oid, size)
         try:
-            content = objects.blob(oid) if size > LARGE else objects.read_blob(oid)
-            checkout.write_file(target.open(parent), name, content, look)
-        except OSError as error:
-            raise fs.host_error(
-                error, f"cannot write {text.show_path(path)}"
-            ) from error
+            ids, now = checkout.write_checked(
+                target.open(parent), name, content, look, algorithms
+            )
+        except (OSError, HostError) as error:
+            what = f"cannot write {text.show_path(path)}"
+            if isinstance(error, OSError):
+                raise fs.host_error(error, what) from error
+            raise HostError(f"{what}: {error}") from error
+        raw = bytes.fromhex(oid)
+        if ids[1:] and ids[1] != raw:
+            raise _unlike(path, oid, size, objects)
+        found.append(_HASHED.pack(raw, ids[0], *now))
+    return b"".join(found)
 
 
-def make_jobs(keeps: Sequence[Keep], writes: Sequence[Write]) -> list[Job]:
-    """Cut the work into pieces of like cost, the large files first and together."""
+def make_jobs(
+    keeps: Sequence[Keep],
+    writes: Sequence[Write],
+    is_whole: Callable[[ObjectId], bool],
+) -> list[Job]:
+    """Cut the work into pieces of like cost, the large files first.
+
+    Large files that will be in memory as a whole make one piece: one at a time.
+    """
     large = sorted((w for w in writes if w.size > LARGE), key=lambda w: -w.size)
-    jobs = [Job((), large)] if large else []
+    held = [write for write in large if not is_whole(write.oid)]
+    jobs = [Job((), held)] if held else []
+    jobs += [Job((), [write]) for write in large if write not in held]
     chosen: list[Write] = []
     cost = 0
     for write in writes:
@@ -282,53 +309,6 @@ def _directory_looks(plan: Plan, base: int | None) -> list[tuple[bytes, Attribut
     return found
 
 
-def _sync_and_read_back(
-    plan: Plan, release: Release, root: int, rows: dict[bytes, Row]
-) -> None:
-    """Sync all, and hash what was written; by SHA-1 too when nothing else binds it.
-
-    The disk and the processors work at the same time: job 0 waits for the disk.
-    """
-    jobs = [Job((), ()), *make_jobs((), plan.writes)]
-    algorithms = ("sha256",) if release.tree_sha256 else ("sha256", "sha1")
-
-    def start() -> Callable[[int], bytes]:
-        directories = checkout.Directories(root)
-
-        def work(number: int) -> bytes:
-            if number == 0:
-                fs.sync_filesystem(root)
-            return b"".join(
-                _hash_one(write, directories, algorithms)
-                for write in jobs[number].writes
-            )
-
-        return work
-
-    answers = process.fork_map(len(jobs), start, (os.cpu_count() or 1) + 1)
-    for job, answer in zip(jobs, answers, strict=True):
-        for write, row in zip(job.writes, _HASHED.iter_unpack(answer), strict=True):
-            rows[write.path] = Row(row[0], row[1], Stat(*row[2:]))
-
-
-def _hash_one(
-    write: Write, directories: checkout.Directories, algorithms: tuple[str, ...]
-) -> bytes:
-    parent, _, name = write.path.rpartition(b"/")
-    try:
-        directory = directories.open(parent)
-        digests = checkout.hash_entry(directory, name, write.size, algorithms)
-        found = checkout.stat_entry(directory, name)
-    except (OSError, HostError) as error:
-        raise HostError(
-            f"cannot read {text.show_path(write.path)} back: {error}"
-        ) from error
-    oid = bytes.fromhex(write.oid)
-    if digests[1:] and digests[1] != oid:
-        raise _wrong(write.path)
-    return _HASHED.pack(oid, digests[0], *found)
-
-
 def _take_links(
     plan: Plan, release: Release, root: int, rows: dict[bytes, Row]
 ) -> None:
@@ -354,6 +334,7 @@ def _check_content(
     release: Release,
     root: int,
     rows: Mapping[bytes, Row],
+    objects: Objects,
 ) -> None:
     if release.tree_sha256 is None:
         return
@@ -362,15 +343,26 @@ def _check_content(
     if found == release.tree_sha256:
         return
     directories = checkout.Directories(root)
-    for write in plan.writes:
-        parent, _, name = write.path.rpartition(b"/")
-        ids = checkout.hash_entry(directories.open(parent), name, write.size, ("sha1",))
-        if ids[0].hex() != write.oid:
-            raise _wrong(write.path)
+    for path, oid, size, _ in plan.writes:
+        parent, _, name = path.rpartition(b"/")
+        ids = checkout.hash_entry(directories.open(parent), name, size, ("sha1",))
+        if ids[0].hex() != oid:
+            raise _unlike(path, oid, size, objects)
     raise UntrustedError(
         "S1",
         f"the tree laid out has the SHA-256 id {found}; "
         f"the signed tag says {release.tree_sha256}",
+    )
+
+
+def _unlike(path: bytes, oid: ObjectId, size: int, objects: Objects) -> UntrustedError:
+    """Why a file is not its blob: it came so, or something happened on the way."""
+    content = b"".join(objects.pieces(oid, size))
+    if tree.object_id("blob", content, "sha1").hex() == oid:
+        return _wrong(path)
+    return UntrustedError(
+        "F2",
+        f"{text.show_path(path)}: the content that arrived as blob {oid} is another",
     )
 
 

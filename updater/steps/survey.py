@@ -7,6 +7,7 @@ from updater.core.index import Index, Row
 from updater.errors import HostError
 from updater.model import LocalChange
 from updater.system import checkout, process
+from updater.system.checkout.changes import changed
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BATCH = 100
@@ -36,7 +37,7 @@ def survey(
     except OSError as error:
         raise HostError(f"cannot open {path}: {error.strerror}") from error
     try:
-        found, linked = checkout.changed(root, index.rows, linked_at)
+        found, linked = changed(root, index.rows, linked_at)
         for name, now in linked.items():
             index.rows[name] = index.rows[name]._replace(stat=now)
         touched = [change for change in found if change.kind == "modified"]

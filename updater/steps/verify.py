@@ -4,7 +4,9 @@ The only maker of a `Release`. It reads, and writes nothing: after a refusal eve
 is as it was. Check S1 needs the bytes on disk and belongs to `steps.stage`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+
+from msgspec import Struct
 
 from updater.core import commits, manifest, policy, release_toml, statements, tree
 from updater.core.text import plural, safe, show_path
@@ -35,6 +37,13 @@ MAX_VERSION = 200  # characters of a tag in a plain repository
 NAMED = 3  # paths that a notice names
 
 
+class _Known(Struct, frozen=True):
+    """Of blobs that deployments hold: bytes of each, and which are symlinks there."""
+
+    sizes: Mapping[ObjectId, int]
+    links: Collection[ObjectId]
+
+
 def verify(
     candidate: Candidate,
     objects: Objects,
@@ -44,6 +53,7 @@ def verify(
     *,
     root: str = "/",
     sizes: Mapping[ObjectId, int] | None = None,
+    links: Collection[ObjectId] = (),
 ) -> Release:
     """Decide whether these bytes are a release for this machine.
 
@@ -56,6 +66,8 @@ def verify(
         root: the directory that stands for `/`; the trusted keys are below it.
         sizes: of blobs that deployments hold already, in bytes; they are not asked of
             the object database again.
+        links: of these, what deployments hold as symlinks: targets that a filesystem
+            took.
 
     Raises:
         UntrustedError: a check failed; `check` names it.
@@ -63,7 +75,7 @@ def verify(
             this version does not have.
         HostError: ssh-keygen could not decide.
     """
-    known = sizes or {}
+    known = _Known(sizes or {}, links)
     match trust.mode:
         case TrustMode.TAG:
             return _verify_tagged(candidate, objects, trust, facts, now, root, known)
@@ -110,7 +122,7 @@ def _verify_tagged(
     facts: MachineFacts,
     now: int,
     root: str,
-    known: Mapping[ObjectId, int],
+    known: _Known,
 ) -> Release:
     offer = candidate.offer
     tag = verify_tag(offer, objects, trust, facts, now, root=root)
@@ -154,7 +166,7 @@ def _verify_plain(
     candidate: Candidate,
     objects: Objects,
     facts: MachineFacts,
-    known: Mapping[ObjectId, int],
+    known: _Known,
 ) -> Release:
     offer = candidate.offer
     commit = _read_commit(offer.commit, objects)
@@ -238,19 +250,16 @@ def _tree_reader(objects: Objects) -> Callable[[ObjectId], bytes]:
 
 
 def _check_blobs(
-    entries: tuple[TreeEntry, ...], objects: Objects, known: Mapping[ObjectId, int]
+    entries: tuple[TreeEntry, ...], objects: Objects, known: _Known
 ) -> int:
     """Every entry names a blob that is here; the sum of their sizes."""
     sizes: dict[ObjectId, int] = {}
-    targets: set[ObjectId] = set()
+    targets = set(known.links)
     total = 0
     for entry in entries:
-        size = sizes.get(entry.oid)
+        size = known.sizes.get(entry.oid) or sizes.get(entry.oid)
         if size is None:
-            size = known.get(entry.oid)
-            if size is None:
-                size = _blob_size(entry, objects)
-            sizes[entry.oid] = size
+            size = sizes[entry.oid] = _blob_size(entry, objects)
         if entry.mode is GitMode.SYMLINK and entry.oid not in targets:
             _check_target(entry, size, objects)
             targets.add(entry.oid)

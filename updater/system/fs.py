@@ -11,13 +11,15 @@ import fcntl
 import os
 import shutil
 import stat
+import threading
+from collections.abc import Iterator
 
 from updater.core.text import size
 from updater.errors import HostError, NoSpaceError
 
 _FICLONE = 0x40049409  # linux/fs.h; the clone shares extents with its source
 _WRITE_NOW = 2  # SYNC_FILE_RANGE_WRITE
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -126,12 +128,37 @@ def fsync_dir(path: str) -> None:
         os.close(fd)
 
 
-def start_writeback(fd: int) -> None:
-    """Let the disk begin with a file now, so that a later sync finds it done.
+@contextlib.contextmanager
+def syncing(fd: int) -> Iterator[None]:
+    """`sync_filesystem` while the block runs: the disk and we work at the same time.
+
+    Raises:
+        OSError: of the sync, when the block has ended.
+    """
+    failed: list[OSError] = []
+
+    def sync() -> None:
+        try:
+            sync_filesystem(fd)
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=sync)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def start_writeback(fd: int, start: int, count: int) -> None:
+    """Let the disk begin with so many bytes of a file, so that a later sync has less.
 
     Only a hint: sync_file_range(2) promises nothing, and may be missing.
     """
-    _libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _WRITE_NOW)
+    _libc.sync_file_range(fd, ctypes.c_int64(start), ctypes.c_int64(count), _WRITE_NOW)
 
 
 def sync_filesystem(fd: int) -> None:
@@ -178,7 +205,7 @@ def open_beneath(root: int, path: bytes) -> int:
     current = os.dup(root)
     try:
         for part in path.split(b"/") if path else ():
-            following = os.open(part, _DIRECTORY, dir_fd=current)
+            following = os.open(part, DIRECTORY, dir_fd=current)
             os.close(current)
             current = following
     except OSError:

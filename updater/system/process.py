@@ -5,6 +5,7 @@ a shell. A worker is a fork of this process that answers numbered jobs.
 """
 
 import contextlib
+import gc
 import os
 import pickle
 import resource
@@ -308,6 +309,7 @@ def _fork_worker(
         os.close(answers_in)
         return pid, answers_out
     try:
+        gc.freeze()  # the parent's objects stay as they are, in memory that is shared
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _die_with_parent(parent)
         for fd in (jobs_in, answers_out, *others):

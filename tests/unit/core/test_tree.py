@@ -224,6 +224,42 @@ class Store:
         return self.objects[oid]
 
 
+ODD_NAMES = [
+    b"a",
+    b"a.b",
+    b"a-b",
+    b"b",
+    b".git",
+    b".GIT ",
+    b"git~1",
+    b"git",
+    b"..",
+    b".",
+]
+ODD_NAMES += [b".gitignore", b"a\x7f", b"a\n", b"caf\xe9", b"a/b", b"-", b" ", b"."]
+ODD_NAMES += [".\u200cgit".encode(), b"..a", b"x" * 255, b"x" * 256, b"a0"]
+MODES = [b"100644", b"100755", b"120000", b"40000", b"160000", b"100664", b"040000"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(MODES), st.sampled_from(ODD_NAMES)), max_size=5),
+    st.booleans(),
+)
+def test_the_quick_way_reads_only_what_the_strict_one_reads_the_same(listed, ordered):
+    if ordered:
+        listed.sort(key=lambda e: e[1] + b"/" if e[0] == b"40000" else e[1])
+    data = b"".join(entry(mode, name) for mode, name in listed)
+    quick = tree._parse_ordinary(data)
+    if quick is not None:
+        assert quick == tree._parse_each(data, b"", submodules=False)
+
+
+@pytest.mark.parametrize("name", [b"a", b"..a", b"a..", b".config", b"~", b"a b", b"-"])
+def test_what_most_trees_hold_is_read_the_quick_way(name):
+    data = entry(b"100644", name) + entry(b"40000", b"~z")
+    assert tree._parse_ordinary(data) == tree._parse_each(data, b"", submodules=False)
+
+
 def test_a_release_is_flattened_in_the_order_of_its_paths():
     store = Store()
     bottom = store.add((b"100644", b"x"), (b"100755", b"y"))

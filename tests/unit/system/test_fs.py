@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 
 import pytest
 
@@ -146,3 +147,28 @@ def test_what_cannot_be_deleted_is_named_and_the_rest_goes(tmp_path, monkeypatch
 
 def test_free_bytes_of_what_is_not_there_yet(tmp_path):
     assert fs.free_bytes(str(tmp_path / "a/b/c")) > 0
+
+
+def test_the_disk_works_while_the_block_runs_and_is_waited_for(tmp_path, monkeypatch):
+    order = []
+    begun = threading.Event()
+
+    def sync(fd):
+        begun.set()
+        order.append("synced")
+
+    monkeypatch.setattr(fs, "sync_filesystem", sync)
+    with fs.syncing(3):
+        assert begun.wait(60)
+    assert order == ["synced"]
+
+
+def test_a_sync_that_fails_is_an_error_when_the_block_ends(monkeypatch):
+    def fail(fd):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fs, "sync_filesystem", fail)
+    with pytest.raises(OSError, match="Input/output error"), fs.syncing(3):
+        pass
+    with pytest.raises(ValueError, match="first"), fs.syncing(3):
+        raise ValueError("first")

@@ -16,6 +16,7 @@ from updater.errors import HostError, UntrustedError
 from updater.model import ObjectId
 from updater.system.git import objects
 from updater.system.git.objects import Objects
+from updater.system.git.packread import Entry, Packs
 from updater.system.git.wire import FailedError, Request
 
 _OID = re.compile(r"[0-9a-f]{40}\Z")
@@ -39,7 +40,9 @@ class Foreign:
         objects.configure()
         # The copy hashes each object itself: twice would cost a third of the time.
         pygit2.settings.enable_strict_hash_verification(objects.OFF)
-        self._objects = Objects(pygit2.Odb(self._checked_objects()))
+        directory = self._checked_objects()
+        self._objects = Objects(pygit2.Odb(directory))
+        self._packs = Packs([directory])
 
     def read(self, kind: str, oid: ObjectId) -> bytes:
         """An object's content.
@@ -65,6 +68,19 @@ class Foreign:
             return self._objects.header(oid)[1]
         except KeyError as error:
             raise self._lacks("blob", oid) from error
+
+    def stored_size(self, oid: ObjectId) -> int:
+        """Bytes that a blob takes in the pack that is made of it.
+
+        Raises:
+            FailedError: it is missing.
+        """
+        entry = self.whole(oid)
+        return entry.end - entry.start if entry else self.size(oid)
+
+    def whole(self, oid: ObjectId) -> Entry | None:
+        """Where an object lies in a pack, when it is not a delta there."""
+        return self._packs.find(oid)
 
     def blob(self, oid: ObjectId) -> bytes | memoryview:
         """A blob; a large one is not copied."""
@@ -188,7 +204,11 @@ class Foreign:
 
 
 def _git_directory(root: int, shown: str) -> int:
-    """The bare repository at a path, or the one in its `.git`."""
+    """The bare repository at a path, or the one in its `.git`.
+
+    It is opened anew: workers that list one inherited descriptor share its position.
+    """
+    root = os.open(".", _DIRECTORY, dir_fd=root)
     names = set(os.listdir(root))
     if ".git" in names:
         try:

@@ -1,7 +1,10 @@
 """Fetches from a repository on this machine by reading its objects.
 
 libgit2's local transport cannot fetch shallow and would read that repository's config.
-Here every object is hashed again on the way, and nothing is linked. Runs in the child.
+Commits, tags and trees are hashed on the way. A blob that lies whole in a pack is
+copied as it stands there, deflated, as git itself would do: held to the checksum in the
+pack's index here, and to its id by whoever takes it out. Nothing is linked. Runs in the
+child.
 """
 
 import re
@@ -17,6 +20,7 @@ from updater.model import GitMode, ObjectId, Progress, RemoteHead
 from updater.system.git import objects
 from updater.system.git.foreign import Foreign
 from updater.system.git.pack import PackWriter
+from updater.system.git.packread import encoded
 from updater.system.git.wire import Done, FailedError, Request
 from updater.system.process import fork_map
 
@@ -75,7 +79,7 @@ def _jobs(
     source: Foreign, blobs: Sequence[ObjectId], limit: int
 ) -> tuple[list[Job], int]:
     """The blobs in pieces of like size, the largest first, and their bytes."""
-    sizes = {oid: source.size(oid) for oid in blobs}
+    sizes = {oid: source.stored_size(oid) for oid in blobs}
     total = sum(sizes.values())
     if total > limit:
         raise FailedError("size", f"it has more than the limit of {limit:,} bytes")
@@ -178,7 +182,13 @@ class _Copy:
 
     def take_blob(self, oid: ObjectId) -> None:
         """Copy a file's content."""
-        self._add("blob", oid, self._source.blob(oid))
+        entry = self._source.whole(oid)
+        if entry is None:
+            self._add("blob", oid, self._source.blob(oid))
+        elif entry.kind != "blob":
+            raise UntrustedError("F2", f"{oid} is a {entry.kind}; expected a blob")
+        else:
+            self._pack.copy(oid, encoded(entry))
 
     def _add(self, kind: str, oid: ObjectId, content: bytes | memoryview) -> None:
         raw = tree.object_id(kind, content, "sha1")

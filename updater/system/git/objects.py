@@ -19,6 +19,7 @@ from updater.core.tree import object_id
 from updater.errors import HostError, UntrustedError
 from updater.model import ObjectId
 from updater.system import fs
+from updater.system.git.packread import Packs, inflated
 
 LEAST_LIBGIT2 = (1, 9, 7)  # hardening: CVE-2026-53583 to 53587, 5917
 _NAMES = {
@@ -29,6 +30,7 @@ _NAMES = {
 }
 _PRIORITY = 1  # below loose and packed: git's own stores are asked first
 _READ = 1 << 24
+_LARGE = 16 << 20  # bytes
 ON, OFF = True, False
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -76,17 +78,29 @@ def configure() -> None:
 def leave_hashing_to_the_caller() -> None:
     """Read objects without hashing each, in a process whose caller hashes them all.
 
-    Staging a signed release holds every byte to `Tree-SHA256`; libgit2's SHA-1 with
-    collision detection beside it would take as long as inflating.
+    Staging hashes every byte that it wrote; libgit2's SHA-1 with collision detection
+    beside it would take as long as inflating.
     """
     pygit2.settings.enable_strict_hash_verification(OFF)
 
 
 class Objects:
-    """A bare object database. Content is checked against its id by libgit2."""
+    """A bare object database. Content is checked against its id by libgit2.
 
-    def __init__(self, odb: pygit2.Odb, near: pygit2.Odb | None = None) -> None:
+    Args:
+        odb: everything.
+        near: of it, git's own stores.
+        packs: the packs of those, for `pieces`.
+    """
+
+    def __init__(
+        self,
+        odb: pygit2.Odb,
+        near: pygit2.Odb | None = None,
+        packs: Packs | None = None,
+    ) -> None:
         self._odb = odb
+        self._packs = packs or Packs(())
         # Python answers slowly, and libgit2 asks every backend: git's stores first.
         self._near = near or odb
         self._repository = pygit2.Repository()
@@ -132,6 +146,29 @@ class Objects:
         if not isinstance(found, pygit2.Blob):
             raise UntrustedError("F2", f"object {oid} is not a blob")
         return memoryview(found)
+
+    def pieces(self, oid: ObjectId, size: int) -> Iterator[bytes | memoryview]:
+        """A blob's content in pieces, for a caller who hashes them: not held to its id.
+
+        It is in memory as a whole only when it is a delta, or small.
+
+        Raises:
+            UntrustedError: F2: missing, damaged, not a blob, or not of that size.
+        """
+        entry = self._packs.find(oid)
+        if entry is None:
+            yield self.blob(oid) if size > _LARGE else self.read_blob(oid)
+        elif (entry.kind, entry.size) == ("blob", size):
+            yield from inflated(entry)
+        else:
+            found = f"a {entry.kind} of {entry.size:,} bytes"
+            raise UntrustedError(
+                "F2", f"object {oid} is {found}; expected a blob of {size:,}"
+            )
+
+    def is_whole(self, oid: ObjectId) -> bool:
+        """Whether `pieces` gives it without holding all of it in memory."""
+        return self._packs.find(oid) is not None
 
     def read_blob(self, oid: ObjectId) -> bytes:
         """A small blob's content."""
@@ -207,12 +244,12 @@ def open_objects(
 ) -> Objects:
     """Open object directories (`.../objects`) and deployments as one database."""
     configure()
-    near = _open_stores(directories)
+    near, packs = _open_stores(directories), Packs(directories)
     if not deployments:
-        return Objects(near)
+        return Objects(near, near, packs)
     odb = _open_stores(directories)
     odb.add_backend(DeploymentBackend(deployments), _PRIORITY)
-    return Objects(odb, near)
+    return Objects(odb, near, packs)
 
 
 def _open_stores(directories: Sequence[str]) -> pygit2.Odb:

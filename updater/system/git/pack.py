@@ -9,11 +9,12 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from updater.core.tree import object_id
 from updater.model import ObjectId
 from updater.system import fs
+from updater.system.git import deflate
 
 _KINDS = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _COUNT_AT = 8
@@ -30,7 +31,9 @@ class PackWriter:
         durable: whether it must outlive a power cut; a download need not.
     """
 
-    def __init__(self, directory: str, *, level: int = 1, durable: bool = True) -> None:
+    def __init__(
+        self, directory: str, *, level: int = deflate.QUICK, durable: bool = True
+    ) -> None:
         os.makedirs(directory, exist_ok=True)
         self._directory = directory
         self._level = level
@@ -60,19 +63,31 @@ class PackWriter:
             oid: its SHA-1 id where the caller has computed it.
         """
         raw = bytes.fromhex(oid) if oid else object_id(kind, content, "sha1")
-        if raw not in self._rows:
-            start, crc = self._offset, 0
-            for part in self._encode(kind, content):
-                crc = zlib.crc32(part, crc)
-                self._file.write(part)
-                self._offset += len(part)
-            self._rows[raw] = (start, crc)
+        self._append(raw, self._encode(kind, content))
         return ObjectId(raw.hex())
+
+    def copy(self, oid: ObjectId, parts: Iterable[bytes]) -> None:
+        """Append an object as it stands in another pack, header and all.
+
+        Raises:
+            What `parts` raises; then this pack is worth nothing, and is aborted.
+        """
+        self._append(bytes.fromhex(oid), parts)
+
+    def _append(self, raw: bytes, parts: Iterable[bytes]) -> None:
+        if raw in self._rows:
+            return
+        start, crc = self._offset, 0
+        for part in parts:
+            crc = zlib.crc32(part, crc)
+            self._file.write(part)
+            self._offset += len(part)
+        self._rows[raw] = (start, crc)
 
     def _encode(self, kind: str, content: bytes | memoryview) -> Iterator[bytes]:
         """Header and deflated content, in pieces: no second copy of a large file."""
         yield _object_header(_KINDS[kind], len(content))
-        deflater = zlib.compressobj(self._level)
+        deflater = deflate.compressobj(self._level)
         view = memoryview(content)
         for start in range(0, len(view), _CHUNK):
             yield deflater.compress(view[start : start + _CHUNK])

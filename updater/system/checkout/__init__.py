@@ -1,4 +1,4 @@
-"""Lays files out below a directory descriptor, and tells whether they still are so.
+"""Lays files out below a directory descriptor, and reads back what is there.
 
 No path is ever followed through a symlink: directories are opened part by part, files
 are created with O_EXCL, and what is set is set by descriptor. Per file: create 0600,
@@ -11,30 +11,41 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from updater.core.index import Row, Stat
+from updater.core.index import Stat
 from updater.core.manifest import XATTRS
 from updater.core.plan import Attributes, Special
 from updater.errors import HostError
-from updater.model import LocalChange
 from updater.system import fs
 
+_CREATE_AND_READ = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CHUNK = 1 << 20
 # The file is immutable or somebody else's, has all its links, lies on another mount.
 NO_LINK = (errno.EPERM, errno.EMLINK, errno.EXDEV)
+_STEP = 1 << 23  # bytes of a large file after which the disk begins
 _WORTH_STARTING = 1 << 18  # bytes; below that the call costs more than it gains
 
 
 class Directories:
-    """Directory descriptors below one root, the last one kept open."""
+    """Directory descriptors below one root; those above the last one are kept open.
 
-    def __init__(self, root: int) -> None:
+    So the next directory, in the order of paths, costs one call to open.
+
+    Args:
+        root: descriptor.
+        make: create what is missing, for the owner alone; others may do so too.
+    """
+
+    def __init__(self, root: int, *, make: bool = False) -> None:
         self._root = root
+        self._make = make
         self._path: bytes | None = None
-        self._fd = -1
+        self._fd = root
+        self._parts: list[bytes] = []
+        self._fds: list[int] = []
 
     def open(self, path: bytes) -> int:
         """A descriptor of `path`, valid until the next call.
@@ -42,55 +53,157 @@ class Directories:
         Raises:
             OSError: a part of the path is missing, or not a directory.
         """
-        if path != self._path:
-            self.close()
-            self._fd = fs.open_beneath(self._root, path)
-            self._path = path
+        if path == self._path:
+            return self._fd
+        parts = path.split(b"/") if path else []
+        same = 0
+        for known, part in zip(self._parts, parts, strict=False):
+            if known != part:
+                break
+            same += 1
+        self._close(same)
+        self._path = None
+        for part in parts[same:]:
+            above = self._fds[-1] if self._fds else self._root
+            self._fds.append(self._open(part, above))
+            self._parts.append(part)
+        self._path = path
+        self._fd = self._fds[-1] if self._fds else self._root
         return self._fd
+
+    def _open(self, name: bytes, above: int) -> int:
+        try:
+            return os.open(name, fs.DIRECTORY, dir_fd=above)
+        except FileNotFoundError:
+            if not self._make:
+                raise
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=above)
+        return os.open(name, fs.DIRECTORY, dir_fd=above)
 
     def close(self) -> None:
         """Close what is open."""
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd, self._path = -1, None
+        self._close(0)
+        self._path = None
+
+    def _close(self, keep: int) -> None:
+        for fd in self._fds[keep:]:
+            os.close(fd)
+        del self._fds[keep:], self._parts[keep:]
 
 
 def make_directories(root: int, paths: Iterable[bytes]) -> None:
-    """Create directories, parents first, for the owner alone until they are done."""
-    for path in paths:
-        if path:
-            parent, _, name = path.rpartition(b"/")
-            directory = fs.open_beneath(root, parent)
-            try:
-                os.mkdir(name, 0o700, dir_fd=directory)
-            finally:
-                os.close(directory)
+    """Create the directories that are missing, for the owner alone until they are done.
+
+    Raises:
+        OSError: also where something else than a directory is.
+    """
+    directories = Directories(root, make=True)
+    try:
+        for path in paths:
+            directories.open(path)
+    finally:
+        directories.close()
 
 
 def write_file(
-    directory: int, name: bytes, content: bytes | memoryview, look: Attributes
+    directory: int, name: bytes, content: Iterable[bytes | memoryview], look: Attributes
 ) -> None:
-    """Create a file or symlink with its content and attributes.
+    """Create a file or symlink with its content, given in pieces, and attributes.
 
     Raises:
         OSError: also when the name exists.
     """
     if stat.S_ISLNK(look.mode):
-        os.symlink(bytes(content), name, dir_fd=directory)
-        _dress_link(directory, name, look)
+        _write_link(directory, name, content, look)
         return
     fd = os.open(name, _CREATE, 0o600, dir_fd=directory)
     try:
-        fs.write_all(fd, content)
-        if len(content) >= _WORTH_STARTING:
-            fs.start_writeback(fd)
+        _fill(fd, content)
         _dress(fd, look)
     finally:
         os.close(fd)
 
 
+def write_checked(
+    directory: int,
+    name: bytes,
+    content: Iterable[bytes | memoryview],
+    look: Attributes,
+    algorithms: Sequence[str],
+) -> tuple[list[bytes], Stat]:
+    """As `write_file`; then it is read back from where it was written.
+
+    Returns:
+        The ids that git gives to what was read, one for each algorithm; and how the
+        file looks now.
+
+    Raises:
+        HostError: less or more was read than was written. OSError.
+    """
+    if stat.S_ISLNK(look.mode):
+        _write_link(directory, name, content, look)
+        target = os.readlink(name, dir_fd=directory)
+        return _ids(target, algorithms), stat_entry(directory, name)
+    fd = os.open(name, _CREATE_AND_READ, 0o600, dir_fd=directory)
+    try:
+        size = _fill(fd, content)
+        _dress(fd, look)
+        found = _stat(os.fstat(fd))
+        if found.size != size:
+            raise HostError(f"it has {found.size:,} bytes; {size:,} were written")
+        if size > _CHUNK:
+            return _read_back(fd, size, algorithms), found
+        data = os.pread(fd, size, 0)
+        if len(data) != size:
+            raise HostError(f"read {len(data):,} bytes back; expected {size:,}")
+        return _ids(data, algorithms), found
+    finally:
+        os.close(fd)
+
+
+def _write_link(
+    directory: int, name: bytes, content: Iterable[bytes | memoryview], look: Attributes
+) -> None:
+    os.symlink(b"".join(content), name, dir_fd=directory)
+    _dress_link(directory, name, look)
+
+
+def _fill(fd: int, content: Iterable[bytes | memoryview]) -> int:
+    """Write all pieces, and let the disk begin with a large file; its bytes."""
+    size = begun = 0
+    for piece in content:
+        fs.write_all(fd, piece)
+        size += len(piece)
+        if size - begun >= _STEP:
+            fs.start_writeback(fd, begun, size - begun)
+            begun = size
+    if size - begun >= _WORTH_STARTING:
+        fs.start_writeback(fd, begun, size - begun)
+    return size
+
+
+def _ids(content: bytes, algorithms: Sequence[str]) -> list[bytes]:
+    whole = b"blob %d\0%b" % (len(content), content)
+    return [hashlib.new(a, whole, usedforsecurity=False).digest() for a in algorithms]
+
+
+def _read_back(fd: int, size: int, algorithms: Sequence[str]) -> list[bytes]:
+    header = b"blob %d\0" % size
+    digests = [hashlib.new(a, header, usedforsecurity=False) for a in algorithms]
+    buffer = memoryview(bytearray(_CHUNK))
+    at = 0
+    while at < size and (count := os.preadv(fd, [buffer], at)):
+        for digest in digests:
+            digest.update(buffer[:count])
+        at += count
+    if at != size:
+        raise HostError(f"read {at:,} bytes back; expected {size:,}")
+    return [digest.digest() for digest in digests]
+
+
 def replace_file(
-    directory: int, name: bytes, content: bytes | memoryview, look: Attributes
+    directory: int, name: bytes, content: Iterable[bytes | memoryview], look: Attributes
 ) -> None:
     """Put a file in place of whatever has its name, by one rename.
 
@@ -143,7 +256,7 @@ def copy_file(base: int, directory: int, name: bytes, look: Attributes) -> None:
         OSError.
     """
     if stat.S_ISLNK(look.mode):
-        write_file(directory, name, os.readlink(name, dir_fd=base), look)
+        write_file(directory, name, [os.readlink(name, dir_fd=base)], look)
         return
     fd = os.open(name, _CREATE, 0o600, dir_fd=directory)
     try:
@@ -192,13 +305,16 @@ def make_alias(root: int, path: bytes, target: bytes) -> None:
 def dress_directories(
     root: int, directories: Iterable[tuple[bytes, Attributes]]
 ) -> None:
-    """Set owners, modes and times of finished directories, the deepest first."""
-    for path, look in sorted(directories, reverse=True):
-        fd = fs.open_beneath(root, path)
-        try:
-            _dress(fd, look)
-        finally:
-            os.close(fd)
+    """Set owners, modes and times of finished directories, the deepest first.
+
+    One that is missing is made: what is below it has been.
+    """
+    places = Directories(root, make=True)
+    try:
+        for path, look in sorted(directories, reverse=True):
+            _dress(places.open(path), look)
+    finally:
+        places.close()
 
 
 def _dress(fd: int, look: Attributes) -> None:
@@ -230,7 +346,10 @@ def _dress_special(directory: int, name: bytes, look: Attributes) -> None:
 
 def stat_entry(directory: int, name: bytes) -> Stat:
     """What lstat(2) says of one entry."""
-    found = os.lstat(name, dir_fd=directory)
+    return _stat(os.lstat(name, dir_fd=directory))
+
+
+def _stat(found: os.stat_result) -> Stat:
     return Stat(
         found.st_size,
         found.st_mtime_ns,
@@ -314,102 +433,6 @@ def read_xattrs(directory: int, name: bytes) -> tuple[tuple[str, bytes], ...]:
         for key in sorted(names)
         if XATTRS.match(key)
     )
-
-
-def changed(
-    root: int,
-    rows: Mapping[bytes, Row],
-    linked_at: Sequence[tuple[int, int]] = (),
-) -> tuple[list[LocalChange], dict[bytes, Stat]]:
-    """The files that do not look as the index remembers them; nothing is read.
-
-    link(2) and unlink(2) change the ctime of a file that stays as it is. A file whose
-    ctime and number of links changed, and nothing else, at a time when we were linking,
-    was linked, not written.
-
-    Args:
-        root: descriptor of the deployment's directory.
-        rows: its index.
-        linked_at: when we were, from and to in nanoseconds.
-
-    Returns:
-        Changes of kind missing, metadata (mode or owner) or modified (perhaps only
-        touched: hashing tells), sorted by path; and how linked files look now.
-    """
-    found: list[LocalChange] = []
-    linked: dict[bytes, Stat] = {}
-    directories = Directories(root)
-    unreachable: bytes | None = None
-    last = None
-    fd = -1
-    for path in sorted(rows, key=lambda path: path.rpartition(b"/")[0]):
-        parent, _, name = path.rpartition(b"/")
-        if parent != last:
-            last = parent
-            try:
-                fd, unreachable = directories.open(parent), None
-            except OSError:
-                unreachable = parent
-        if unreachable == parent:
-            found.append(LocalChange(path, "missing"))
-            continue
-        expected = rows[path].stat
-        now = _lstat(fd, name)
-        if now is None:
-            found.append(LocalChange(path, "missing"))
-        elif now != expected:
-            if _only_linked(now, expected, linked_at):
-                linked[path] = now
-            else:
-                found.append(LocalChange(path, _kind(now, expected)))
-    directories.close()
-    return sorted(found, key=lambda change: change.path), linked
-
-
-def _only_linked(
-    now: Stat, expected: Stat, linked_at: Sequence[tuple[int, int]]
-) -> bool:
-    if now != expected._replace(ctime=now.ctime, links=now.links):
-        return False
-    return any(begin <= now.ctime <= end for begin, end in linked_at)
-
-
-def _lstat(directory: int, name: bytes) -> Stat | None:
-    try:
-        return stat_entry(directory, name)
-    except OSError:
-        return None
-
-
-def _kind(now: Stat, expected: Stat) -> str:
-    looks = (now.mode, now.uid, now.gid)
-    same = looks == (expected.mode, expected.uid, expected.gid)
-    return "modified" if same else "metadata"
-
-
-def strays(root: int, known: Iterable[bytes]) -> list[LocalChange]:
-    """What lies in a deployment without being in its release; directories collapsed."""
-    present = set(known)
-    parents = {b""}
-    for path in present:
-        parent = path.rpartition(b"/")[0]
-        while parent not in parents:
-            parents.add(parent)
-            parent = parent.rpartition(b"/")[0]
-    found: list[LocalChange] = []
-    for directory in sorted(parents):
-        try:
-            fd = fs.open_beneath(root, directory)
-        except OSError:
-            continue
-        try:
-            for name in map(os.fsencode, os.listdir(fd)):
-                path = directory + b"/" + name if directory else name
-                if path not in present and path not in parents:
-                    found.append(LocalChange(path, "extra"))
-        finally:
-            os.close(fd)
-    return sorted(found, key=lambda change: change.path)
 
 
 def can_clone(directory: str) -> bool:
