@@ -66,13 +66,15 @@ class Trust(Struct, frozen=True):
 
 def kind_of(path: bytes) -> Danger | None:
     """What trust a path would be: a certificate, a key, or none."""
-    if _NOT_TRUST.fullmatch(path):
-        return None
     if path.startswith(_CERTIFICATES):
-        return Danger.CERTIFICATE
-    if path.startswith(_KEYS) or _AUTHORIZED.fullmatch(path):
-        return Danger.KEY
-    return None
+        found = Danger.CERTIFICATE
+    elif path.startswith(_KEYS) or (
+        b"authorized_keys" in path and _AUTHORIZED.fullmatch(path)
+    ):
+        found = Danger.KEY
+    else:
+        return None
+    return None if _NOT_TRUST.fullmatch(path) else found
 
 
 def compare(

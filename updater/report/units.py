@@ -33,6 +33,7 @@ _TELLING = re.compile(
     rb"(etc|usr/lib|lib)/systemd/(system|user)/.*|etc/(rc[S2-5]\.d|runlevels)/.*"
 )
 _OF_USERS = b"user/"
+_PLACES = (b"etc/", b"usr/lib/systemd/", b"lib/systemd/")
 _NULL = b"/dev/null"
 _NULL_OID = object_id("blob", _NULL, "sha1").hex()
 _EMPTY_OID = object_id("blob", b"", "sha1").hex()
@@ -88,7 +89,7 @@ class Enabled(Struct, frozen=True):
 
 def concerns(path: bytes) -> bool:
     """Whether a changed path may enable or disable something."""
-    return _TELLING.fullmatch(path) is not None
+    return path.startswith(_PLACES) and _TELLING.fullmatch(path) is not None
 
 
 def enabled(snapshot: Snapshot | None) -> Enabled:

@@ -76,7 +76,7 @@ def _points(places: Sequence[tuple[str, int, float]], y: float) -> Iterator[Poin
     """The newest always has its name; an older one where the next leaves room."""
     free = float(WIDTH + NAME)
     for position, (version, at, x) in enumerate(places):
-        named = x + NAME <= free
+        named = free - x >= NAME
         free = x if named else free
         yield Point(version, x, y, at, newest=position == 0, named=named)
 
