@@ -235,6 +235,7 @@ def test_notes_count_what_changed_and_name_the_recipe(machine):
 def test_of_what_is_offered_only_that_is_told(machine):
     machine.run("check")
     found = machine.run("notes", "available", "--json").json
+    assert machine.run("notes", "offered", "--json").json == found
     assert found["release"] is None
     assert found["offer"]["commit"]
     assert "available" in machine.run("log").out

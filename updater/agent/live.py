@@ -14,7 +14,7 @@ from updater.core import names
 from updater.core.plan import Plan
 from updater.errors import HostError, RefusedError
 from updater.model import GitMode, LocalChange, ObjectId, Record, State, TreeEntry
-from updater.steps.inspect import beside_files
+from updater.steps.inspect import beside_files, known_paths
 from updater.system import checkout, fs
 from updater.system.git.objects import Objects
 
@@ -68,6 +68,7 @@ def open_live(room: Room, state: State) -> Live:
     plan = look.full_plan(room, laid, record.created)
     root = os.open(one.path, _DIRECTORY)
     beside = [*beside_files(root, plan), *_in_empty(root, laid)]
+    beside += checkout.strays(root, known_paths(plan))
     changes = {change.path: change for change in beside}
     changes |= {change.path: change for change in one.changes}
     found = tuple(changes[path] for path in sorted(changes))

@@ -149,7 +149,7 @@ def _of_record(record: Record) -> Known:
 
 
 def roles(room: Room, state: State) -> dict[str, ObjectId]:
-    """running, staged, previous, available -> commit, as far as there is one."""
+    """running, staged, previous, available or offered -> commit, where there is one."""
     booted = room.booted()
     records = {
         "running": machine.find(state, booted),
@@ -158,5 +158,5 @@ def roles(room: Room, state: State) -> dict[str, ObjectId]:
     }
     found = {name: record.commit for name, record in records.items() if record}
     if state.offer is not None:
-        found["available"] = state.offer.commit
+        found["available"] = found["offered"] = state.offer.commit
     return found

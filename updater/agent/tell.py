@@ -105,8 +105,12 @@ def notes(knowledge: Knowledge, state: State | None, wanted: str | None) -> Note
     if wanted is None:
         wanted = _default(knowledge)
     offer = state.offer if state else None
-    names = (offer.version, offer.tag_name, offer.commit, "available") if offer else ()
-    if offer and wanted in names and all(r.commit != offer.commit for r in every):
+    names = (offer.version, offer.tag_name, offer.commit) if offer else ()
+    if (
+        offer
+        and wanted in (*names, "available", "offered")
+        and all(r.commit != offer.commit for r in every)
+    ):
         return Notes(None, "available", offer=offer)
     known = chronicle.named(every, wanted, roles)
     return Notes(
