@@ -16,6 +16,7 @@ from updater.errors import HostError, RefusedError
 from updater.model import GitMode, LocalChange, ObjectId, Record, State, TreeEntry
 from updater.steps.inspect import beside_files, known_paths
 from updater.system import checkout, fs
+from updater.system.checkout.changes import strays
 from updater.system.git.objects import Objects
 
 MAX_EXTRA = 5000  # paths below directories that the release does not have
@@ -68,7 +69,7 @@ def open_live(room: Room, state: State) -> Live:
     plan = look.full_plan(room, laid, record.created)
     root = os.open(one.path, _DIRECTORY)
     beside = [*beside_files(root, plan), *_in_empty(root, laid)]
-    beside += checkout.strays(root, known_paths(plan))
+    beside += strays(root, known_paths(plan))
     changes = {change.path: change for change in beside}
     changes |= {change.path: change for change in one.changes}
     found = tuple(changes[path] for path in sorted(changes))
