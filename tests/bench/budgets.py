@@ -51,6 +51,12 @@ _SECONDS = (
     ("diff, summary", "diff", "<= 0.5 s", {}),
     ("update, twice the files", "update twice", "<= 1.1 x", {"once": "update"}),
     (
+        "its processor time",
+        "update twice cpu",
+        "<= 1.1 x",
+        {"once": "update cpu"},
+    ),
+    (
         "the same, stage alone",
         "update twice, stage",
         "<= 1.1 x",
