@@ -55,6 +55,12 @@ _SECONDS = (
     ("log -- PATH, over 300 releases", "log of a path", "", {}),
     ("update, twice the files", "update twice", "<= 1.1 x", {"once": "update"}),
     (
+        "its processor time",
+        "update twice cpu",
+        "<= 1.1 x",
+        {"once": "update cpu"},
+    ),
+    (
         "the same, stage alone",
         "update twice, stage",
         "<= 1.1 x",

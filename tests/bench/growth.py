@@ -31,6 +31,7 @@ def measure_twice(pair, place, key, samples):
     machine.apply("1")
     done, stages, _ = machine.apply("2")
     samples.add("update twice", done.seconds)
+    samples.add("update twice cpu", done.cpu)
     samples.add("update twice, stage", stages["stage"])
     for number in range(FEW):
         _few(trees[1], number, repository, key)

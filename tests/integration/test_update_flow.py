@@ -797,11 +797,12 @@ def test_health_checks_are_told_what_is_on_trial(updated):
 def test_a_second_osupdate_says_who_holds_the_lock(updated):
     fifo = updated.root / "wait"
     os.mkfifo(fifo)
-    hook(updated, f"read -r word < {fifo}")
+    started = updated.root / "started"
+    hook(updated, f": > {started}; read -r word < {fifo}")
     with updated.start("apply") as first:
-        while updated.state["phase"] != "trial":
+        while not started.exists():  # state.json is written before what is public
             assert first.poll() is None, first.communicate()
-            time.sleep(0.02)  # state.json tells; nothing else can be waited for
+            time.sleep(0.02)
         before = updated.everything()
         for verb in (["apply"], ["revert"], ["gc"], ["hold"], ["check"]):
             done = updated.run(*verb, code=5)
