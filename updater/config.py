@@ -4,13 +4,18 @@ Places, later wins: `config.d/*.toml` in /usr/lib/osupdate, /run/osupdate, then
 /etc/osupdate, and last `/etc/osupdate/config.toml`. A file of the same name in a later
 place replaces the earlier one; a link to /dev/null masks it. Every mistake of every
 file is reported at once, with its file, line and key.
+
+A command that people need in trouble goes on with mistakes: a key that cannot be read
+has its default, and is in doubt (`Loaded.doubts`); what a doubt means is for whoever
+acts on the key to decide.
 """
 
+import errno
 import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -18,6 +23,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from updater.core import urls
 from updater.core.text import safe
 from updater.core.times import parse_duration
 from updater.errors import ConfigError
@@ -35,6 +41,12 @@ _DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
 _TABLE_LINE = re.compile(rf"\s*\[+\s*({_DOTTED})\s*\]+")
 _KEY_LINE = re.compile(rf"\s*({_DOTTED})\s*=")
 _WORDS = {int: "a whole number", str: "a string", bool: "true or false"}
+_URLS: dict[str, Callable[[str], object]] = {
+    "remote.url": urls.parse_remote,
+    "remote.proxy": urls.check_proxy,
+    "lock.url": urls.check_no_password,
+    "lock.proxy": urls.check_no_password,
+}
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)")
 
 
@@ -56,13 +68,37 @@ class Fragment(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """What the files say: complete settings, and where each value came from.
 
-    `warnings` are the mistakes that a tolerant load passed over.
+    `warnings` are the mistakes that a tolerant load passed over, `doubts` the dotted
+    keys that may have been meant otherwise than the settings say, each with its reason.
     """
 
     settings: Settings
     origins: dict[str, Origin]
     files: tuple[str, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    doubts: dict[str, str] = {}
+
+
+class _Found(Struct):
+    """What the fragments say, while they are read.
+
+    Attributes:
+        values: dotted key -> value, as written.
+        origins: dotted key -> where.
+        mistakes: sentences, each with file and line.
+        doubts: dotted key -> the mistake that leaves it open.
+        unknown: sentences about keys without a meaning.
+    """
+
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    mistakes: list[str] = []
+    doubts: dict[str, str] = {}
+    unknown: list[str] = []
+
+    def lose(self, keys: Iterable[str], mistake: str) -> None:
+        """Leave keys open, because of a mistake."""
+        self.doubts.update(dict.fromkeys(keys, mistake))
 
 
 def load(root: str = "/", only: str | None = None, *, strict: bool = True) -> Loaded:
@@ -71,33 +107,56 @@ def load(root: str = "/", only: str | None = None, *, strict: bool = True) -> Lo
     Args:
         root: directory that stands for /.
         only: read this one file in place of all others.
-        strict: refuse unknown keys; else warn, so that an older osupdate works with
-            what a newer one was configured with.
+        strict: refuse mistakes; else warn and go on, so that an older osupdate works
+            with what a newer one was configured with, and a slip of the pen does not
+            stop a revert.
 
     Raises:
-        ConfigError: every mistake of every file, a line each.
+        ConfigError: every mistake of every file, a line each; without `strict` only
+            when `only` does not exist.
     """
-    paths = [only] if only is not None else find_files(root)
-    fragments: list[Fragment] = []
-    mistakes: list[str] = []
+    found = _Found()
+    paths = _find(root, only, found)
     for path in paths:
-        try:
-            fragments.append(_read(path))
-        except ConfigError as error:
-            mistakes.append(str(error))
-    merged: dict[str, Any] = {}
-    origins: dict[str, Origin] = {}
-    unknown: list[str] = []
-    for fragment in fragments:
-        for key, value in _known(fragment, unknown):
-            merged[key] = value
-            origins[key] = Origin(fragment.path, fragment.lines.get(key, 0))
-    settings = _convert(merged, origins, mistakes)
-    if strict:
-        mistakes = _in_order(mistakes + unknown, paths)
-    if mistakes or settings is None:
-        raise _several(mistakes)
-    return Loaded(settings, origins, tuple(paths), () if strict else tuple(unknown))
+        _add(path, found)
+    made = _convert(found)
+    if strict and (found.mistakes or found.unknown):
+        raise _several(_in_order(found.mistakes + found.unknown, paths))
+    for dotted in found.doubts:
+        table, _, key = dotted.partition(".")
+        made[table].pop(key, None)
+        found.origins.pop(dotted, None)
+    types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    settings = Settings(**{name: types[name](**made[name]) for name in types})
+    warnings = _in_order(found.mistakes + found.unknown, paths)
+    doubts = {key: found.doubts[key] for key in _all_keys() if key in found.doubts}
+    return Loaded(settings, found.origins, tuple(paths), tuple(warnings), doubts)
+
+
+def _find(root: str, only: str | None, found: _Found) -> list[str]:
+    if only is not None:
+        if not os.path.exists(only):
+            raise ConfigError(f"{only}: {os.strerror(errno.ENOENT)}")
+        return [only]
+    try:
+        return find_files(root)
+    except ConfigError as error:
+        found.mistakes.append(str(error))
+        found.lose(_all_keys(), str(error))
+        return []
+
+
+def _add(path: str, found: _Found) -> None:
+    try:
+        fragment = _read(path)
+    except ConfigError as error:
+        found.mistakes.append(str(error))
+        found.lose(_all_keys(), str(error))
+        return
+    for key, value in _known(fragment, found):
+        found.values[key] = value
+        found.origins[key] = Origin(fragment.path, fragment.lines.get(key, 0))
+        found.doubts.pop(key, None)
 
 
 def find_files(root: str) -> list[str]:
@@ -162,21 +221,41 @@ def _plain(dotted: str) -> str:
     return ".".join(part.strip().strip("\"'") for part in dotted.split("."))
 
 
-def _known(fragment: Fragment, unknown: list[str]) -> Iterator[tuple[str, Any]]:
-    """The pairs of a fragment that have a meaning; the others go to `unknown`."""
+def _known(fragment: Fragment, found: _Found) -> Iterator[tuple[str, Any]]:
+    """The pairs of a fragment that have a meaning.
+
+    The others are unknown; what one of them looks like, and is not here, is in doubt.
+    """
     sections = _sections()
     for name, table in fragment.tables.items():
         if name not in sections:
-            unknown.append(f"{_where(fragment, name)}: unknown table")
+            mistake = f"{_where(fragment, name)}: unknown table"
+            found.unknown.append(mistake)
+            if (close := _nearest(name, sections)) and close not in fragment.tables:
+                found.lose((f"{close}.{key}" for key in sections[close]), mistake)
         elif not isinstance(table, dict):
-            unknown.append(f"{_where(fragment, name)}: expected a table, [{name}]")
+            mistake = f"{_where(fragment, name)}: expected a table, [{name}]"
+            found.mistakes.append(mistake)
+            found.lose((f"{name}.{key}" for key in sections[name]), mistake)
         else:
-            for key, value in table.items():
-                if key in sections[name]:
-                    yield f"{name}.{key}", value
-                else:
-                    where = _where(fragment, f"{name}.{key}", name)
-                    unknown.append(f"{where}: unknown key{_nearest(key, name)}")
+            yield from _known_keys(fragment, name, table, found)
+
+
+def _known_keys(
+    fragment: Fragment, name: str, table: dict[str, Any], found: _Found
+) -> Iterator[tuple[str, Any]]:
+    section = _sections()[name]
+    for key, value in table.items():
+        if key in section:
+            yield f"{name}.{key}", value
+            continue
+        mistake = f"{_where(fragment, f'{name}.{key}', name)}: unknown key"
+        close = _nearest(key, section)
+        if close:
+            mistake += f"; did you mean {close}?"
+        found.unknown.append(mistake)
+        if close and close not in table:
+            found.lose([f"{name}.{close}"], mistake)
 
 
 @cache
@@ -187,11 +266,16 @@ def _sections() -> dict[str, dict[str, msgspec.structs.FieldInfo]]:
     }
 
 
-def _nearest(key: str, section: str) -> str:
+def _all_keys() -> Iterator[str]:
+    for name, section in _sections().items():
+        yield from (f"{name}.{key}" for key in section)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
     import difflib  # noqa: PLC0415 - only for a mistake; status does not pay for it
 
-    close = difflib.get_close_matches(key, _sections()[section], 1)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return close[0] if close else None
 
 
 def _where(fragment: Fragment, key: str, table: str = "") -> str:
@@ -199,21 +283,19 @@ def _where(fragment: Fragment, key: str, table: str = "") -> str:
     return f"{fragment.path}:{line}: {safe(key, 100)}"
 
 
-def _convert(
-    merged: dict[str, Any], origins: dict[str, Origin], mistakes: list[str]
-) -> Settings | None:
+def _convert(found: _Found) -> dict[str, dict[str, Any]]:
+    """Table -> key -> value of the right type; the others become mistakes."""
     made: dict[str, dict[str, Any]] = {name: {} for name in _sections()}
-    for dotted, value in merged.items():
+    for dotted, value in found.values.items():
         name, _, key = dotted.partition(".")
         try:
             made[name][key] = _value(dotted, value, _sections()[name][key].type)
         except ValueError as error:
-            origin = origins[dotted]
-            mistakes.append(f"{origin.file}:{origin.line or 1}: {dotted}: {error}")
-    if mistakes:
-        return None
-    types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
-    return Settings(**{name: types[name](**made[name]) for name in types})
+            origin = found.origins[dotted]
+            mistake = f"{origin.file}:{origin.line or 1}: {dotted}: {error}"
+            found.mistakes.append(mistake)
+            found.lose([dotted], mistake)
+    return made
 
 
 def _value(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401 - any TOML value
@@ -222,16 +304,28 @@ def _value(key: str, value: Any, wanted: Any) -> Any:  # noqa: ANN401 - any TOML
     Raises:
         ValueError: expected and got, as a person writes them.
     """
-    got = safe(json.dumps(value, default=str), 80)
+    got = safe(urls.shown(json.dumps(value, default=str)), 80)
     if isinstance(value, str) and (key, value) in UNSUPPORTED:
         instead = json.dumps(UNSUPPORTED[key, value])
         raise ValueError(f"{got} is not supported by this version; expected {instead}")
     try:
-        return msgspec.convert(value, wanted, dec_hook=_hook)
+        made = msgspec.convert(value, wanted, dec_hook=_hook)
     except msgspec.ValidationError as error:
         expected = str(error.__cause__ or "") or _in_words(wanted)
         reason = f"expected {expected}, got {got}" if expected else str(error)
         raise ValueError(reason) from error
+    if made and key in _URLS:
+        _check_url(key, made)
+    return made
+
+
+def _check_url(key: str, url: str) -> None:
+    try:
+        _URLS[key](url)
+    except ConfigError as error:
+        reason = str(error).removeprefix(key).removeprefix(":").strip()
+        hint = f". {error.hint}" if error.hint else ""
+        raise ValueError(f"{reason}{hint}") from error
 
 
 def _hook(wanted: type, value: Any) -> Any:  # noqa: ANN401 - called by msgspec

@@ -54,6 +54,7 @@ class UntrustedError(RefusedError):
 
     Attributes:
         check: the name of the check in DESIGN section 3.6 (T1 .. S1).
+        reason: the message without it.
     """
 
     code = "untrusted"
@@ -68,6 +69,7 @@ class UntrustedError(RefusedError):
     ) -> None:
         super().__init__(f"{message} (check {check})", hint=hint, unchanged=unchanged)
         self.check = check
+        self.reason = message
 
 
 class TransportError(OsupdateError):

@@ -36,8 +36,7 @@ def main() -> int:
     except NoSpaceError as error:
         return _fail("space", str(error))
     except UntrustedError as error:
-        message = str(error).removesuffix(f" (check {error.check})")
-        return _fail("untrusted", message, error.check)
+        return _fail("untrusted", error.reason, error.check)
     except OsupdateError as error:
         return _fail("host", str(error))
     except OSError as error:

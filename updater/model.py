@@ -105,7 +105,7 @@ class Offer(Struct, frozen=True):
 
     `version` is None while only the content can tell (unsigned mode without a tag).
     `tag` is the id of the annotated tag object `tag_name`; for a lightweight tag it
-    is None, and `ref` names what to fetch.
+    is None, and `ref` names what to fetch. `number` is None until its tag was read.
     """
 
     url: str
@@ -115,6 +115,7 @@ class Offer(Struct, frozen=True):
     tag: ObjectId | None = None
     tag_name: str | None = None
     version: str | None = None
+    number: int | None = None
 
 
 class Progress(Struct, frozen=True):
@@ -333,6 +334,7 @@ class Status(Struct, frozen=True):
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
+    `doubts` are the dotted keys of the configuration that cannot be read.
     """
 
     state: State
@@ -348,6 +350,18 @@ class Status(Struct, frozen=True):
     enter_command: str | None
     now: int
     available: Offer | None = None
+    doubts: tuple[str, ...] = ()
+
+
+class Obstacle(Struct, frozen=True):
+    """Why an offer will not be taken here, as far as one can tell before it is here.
+
+    `kind`: paused, held, pinned, older.
+    """
+
+    kind: str
+    text: str
+    hint: str | None
 
 
 class Checked(Struct, frozen=True):
@@ -356,6 +370,7 @@ class Checked(Struct, frozen=True):
     offer: Offer
     available: Offer | None
     why: str
+    obstacle: Obstacle | None = None
 
 
 class Preview(Struct, frozen=True):

@@ -23,13 +23,14 @@ from updater.model import (
     TrustSettings,
 )
 from updater.steps.verify import verify
-from updater.system import signature
+from updater.system import process, signature
 from updater.system.git.objects import open_objects
 
 NOW = 1_780_000_000  # 2026-05-28
 TAG = TrustSettings(mode=TrustMode.TAG, product="acme-gw")
 UNSIGNED = TrustSettings(mode=TrustMode.UNSIGNED)
 FACTS = MachineFacts(arch="amd64", running_number=41, running_commit="1" * 40)
+BEGIN, END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 LAYERS = "usr/share/osupdate/trust", "var/lib/osupdate/trust", "etc/osupdate/trust"
 
 
@@ -285,7 +286,7 @@ def limited(sandbox, options):
 
 def test_an_expired_key_is_refused_although_the_tag_is_dated_back(sandbox):
     candidate = limited(sandbox, 'valid-before="20260501Z"')
-    assert "expired" in sandbox.refused("R2", candidate)
+    sandbox.refused("R2", candidate)
     assert sandbox.verify(candidate, now=1_770_000_000).number == 42
 
 
@@ -300,6 +301,84 @@ def test_a_key_expires_at_its_second_in_utc(sandbox, monkeypatch):
     candidate = limited(sandbox, 'valid-before="20260528202640Z"')
     assert sandbox.verify(candidate, now=NOW - 1).number == 42
     sandbox.refused("R2", candidate, now=NOW + 1)
+
+
+def refusal(sandbox, candidate):
+    with pytest.raises(UntrustedError) as caught:
+        sandbox.verify(candidate)
+    return str(caught.value), caught.value.hint
+
+
+def fingerprint(key):
+    """As stock ssh-keygen says."""
+    return keys.keygen("-l", "-f", f"{key}.pub").split()[1].decode()
+
+
+def test_the_refusal_of_an_expired_key_says_which_when_and_where(sandbox):
+    options = 'namespaces="git",valid-before="20260501Z"'
+    line = keys.allowed_signers_line(sandbox.key, options=options).rstrip("\n")
+    sandbox.trust(f"# ours\n{line} build server\n", layer=LAYERS[2])
+    file = sandbox.root / LAYERS[2] / "release"
+    text, hint = refusal(sandbox, sandbox.offer(content(sandbox)))
+    assert text == (
+        "the signature is not one of the role release: the key "
+        f"{fingerprint(sandbox.key)} (build server) expired 2026-05-01 00:00 UTC "
+        f"({file}:2) (check R2)"
+    )
+    assert f"write a later valid-before into {file}:2" in hint
+
+
+def test_the_refusal_of_a_key_that_is_not_valid_yet_names_both_times(sandbox):
+    text, hint = refusal(sandbox, limited(sandbox, 'valid-after="20260601000000Z"'))
+    assert "is valid from 2026-06-01 00:00 UTC on" in text
+    assert "it is 2026-05-28 20:26 UTC here" in text
+    assert "osupdate doctor" in hint
+
+
+def test_the_refusal_of_a_revoked_key_says_who_revokes_it(sandbox):
+    candidate = sandbox.offer(content(sandbox))
+    text = f"# lost\n{keys.public(sandbox.key)} laptop of the builder\n"
+    sandbox.trust(text, name="revoked", layer=LAYERS[0])
+    text, _ = refusal(sandbox, candidate)
+    file = sandbox.root / LAYERS[0] / "revoked"
+    assert f"{fingerprint(sandbox.key)} (laptop of the builder) signed it" in text
+    assert f"which {file}:2 revokes" in text
+
+
+def test_the_refusal_of_an_unknown_key_has_its_fingerprint(sandbox, ring):
+    candidate = sandbox.offer(content(sandbox), key=ring["other"])
+    text, hint = refusal(sandbox, candidate)
+    assert f"the key {fingerprint(ring['other'])} signed it, which is not" in text
+    assert hint == f"Trusted keys are those in {sandbox.root / LAYERS[0] / 'release'}"
+
+
+def test_a_signature_whose_key_cannot_be_read_is_refused_too(sandbox):
+    payload = keys.tag_payload()
+    for blob in (b"SSHSIG", b"SSHSIG\0\0\0\1" + b"\xff" * 40, b"x" * 99):
+        text = base64.b64encode(blob).decode()
+        lines = [text[i : i + 70] for i in range(0, len(text), 70)]
+        armor = "\n".join([BEGIN, *lines, END, ""]).encode()
+        raw = payload + armor
+        message = sandbox.refused("R2", sandbox.offer_raw(raw, keys.COMMIT))
+        assert "ssh-keygen says: " in message
+
+
+def test_deciding_on_a_signature_leaves_nothing_on_disk(sandbox, monkeypatch):
+    """Not even when it ends in the middle: there are no files to be left."""
+    candidate = sandbox.offer(content(sandbox))
+    before = snapshot(sandbox.path)
+    times = (sandbox.path / "tmp").stat().st_mtime_ns
+    seen = []
+    run = process.run
+
+    def watched(argv, **kw):
+        seen.append(snapshot(sandbox.path))
+        return run(argv, **kw)
+
+    monkeypatch.setattr(process, "run", watched)
+    sandbox.verify(candidate)
+    assert seen == [before]
+    assert (sandbox.path / "tmp").stat().st_mtime_ns == times
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -17,6 +17,8 @@ from support import trees
 from support.factory import make_rootfs, publish_release
 from support.machine import Machine
 
+from updater.system import signature
+
 NOBODY = 65534
 # Another user, who may read everything: the interpreter may be in root's home.
 UNPRIVILEGED = [
@@ -264,24 +266,89 @@ def test_a_flipped_byte_in_the_object_store_heals(updated, story, part, options)
     assert "repaired" in updated.events
 
 
-def test_going_back_to_a_deployment_that_lost_files_is_refused(updated, story):
-    old = updated.deployments / updated.state["deployments"][0]["id"]
-    lost = old / "usr/lib/libc.so"
-    lost.unlink()
-    before = updated.state
+@pytest.fixture
+def old(updated):
+    """The deployment that `revert` goes to."""
+    return updated.deployments / updated.state["deployments"][0]["id"]
+
+
+def test_going_back_puts_back_what_the_other_deployment_has(updated, old, story):
+    (old / "usr/lib/libc.so").unlink()
+    shutil.rmtree(old / "usr/share")
     with gone(story.repo):
-        refused = updated.run("revert", code=1)
-        assert "1 file missing, /usr/lib/libc.so is one" in refused.err
-        assert "osupdate verify --repair 1.0" in refused.err
-        assert updated.running == "1.1"
-        assert updated.state["holds"] == before["holds"]
-        updated.run("verify", "--repair", "1.0")
-        updated.run("revert")
+        done = updated.run("revert")
+    assert "Now 1.0" in done.out
+    assert "1 file of 1.0 had been lost, and put back" in done.err
+    assert "2 files of 1.0 missing" in done.err
+    assert "/usr/share/empty is one; going back without" in done.err
+    assert (old / "usr/lib/libc.so").read_text() == "c" * 30_000
+    assert updated.running == "1.0"
+    assert ("repair", "3 paths of 1.0") in told(updated)
+    assert updated.leftovers() == []
+    updated.run("verify", "--repair")
     assert_runs(updated, story, "1.0")
 
 
-def test_going_back_to_what_somebody_edited_is_fine(updated):
-    old = updated.deployments / updated.state["deployments"][0]["id"]
+def told(machine):
+    return [(entry["event"], entry["text"]) for entry in machine.ledger]
+
+
+def test_going_back_to_what_can_be_made_whole_is_silent_about_the_rest(
+    updated, old, story
+):
+    (old / "usr/lib/libc.so").unlink()
+    with gone(story.repo):
+        done = updated.run("revert")
+    assert "without" not in done.err
+    assert_runs(updated, story, "1.0")
+
+
+@pytest.mark.parametrize("kept", ["objects", "no objects"])
+def test_going_back_without_a_file_that_is_nowhere_names_it(updated, old, story, kept):
+    (old / "usr/share/words").unlink()
+    if kept == "no objects":
+        shutil.rmtree(updated.state_dir / "objects.git")
+    with gone(story.repo):
+        done = updated.run("revert")
+    assert "1 file of 1.0 missing and nowhere on this machine" in done.err
+    assert "/usr/share/words is one; going back without" in done.err
+    assert "osupdate verify --repair 1.0" in done.err
+    assert updated.running == "1.0"
+    assert updated.state["phase"] == "idle"
+
+
+def test_going_back_to_a_deployment_that_cannot_run_is_refused(updated, old, story):
+    for top in (old, updated.current.resolve()):
+        shutil.rmtree(top / "usr/bin")
+    state, ran = updated.state, updated.running
+    with gone(story.repo):
+        refused = updated.run("revert", code=1)
+    assert "1.0 cannot run any more: 2 files of 1.0 missing" in refused.err
+    assert "osupdate verify --repair 1.0" in refused.err
+    assert (updated.running, updated.state) == (ran, state)
+    updated.run("verify", "--repair", "1.0")
+    updated.run("revert")
+    assert_runs(updated, story, "1.0")
+
+
+TERABYTE = 1 << 40
+
+
+@pytest.mark.parametrize("indexes", ["known", "lost"])
+def test_verify_does_not_read_a_file_of_another_size(updated, old, indexes):
+    """Reading it would take minutes: the test would run out of time."""
+    for top in (old, updated.current.resolve()):
+        os.truncate(top / "usr/bin/hello", TERABYTE)
+    if indexes == "lost":
+        shutil.rmtree(updated.state_dir / "index")
+    found = updated.finish("verify", "--all", "--json").json["deployments"]
+    changes = [{"path": "/usr/bin/hello", "kind": "modified"}]
+    assert [one["changes"] for one in found] == [changes, changes]
+    updated.finish("verify", "--repair")
+    assert updated.finish("verify", "--exit-code").code == 0
+
+
+def test_going_back_to_what_somebody_edited_is_fine(updated, old):
     (old / "usr/bin/hello").write_text("mine")
     (old / "etc/motd").unlink()
     updated.run("revert")
@@ -497,6 +564,89 @@ def test_a_pinned_machine_stays(updated, story):
     updated.run("pin", "--off")
     updated.run("apply")
     assert_runs(updated, story, "1.2")
+
+
+@pytest.mark.parametrize(
+    ("signers", "says"),
+    [
+        (None, "no key is trusted for the role release"),
+        ("# none\n", "no key is trusted for the role release"),
+        ("release ssh-ed25519 AAAA\n", "etc/osupdate/trust/release:1: expected"),
+    ],
+)
+def test_keys_are_looked_at_before_anything_is_fetched(updated, story, signers, says):
+    """Not even the refs: the remote could not be reached."""
+    path = updated.etc / "trust/release"
+    path.unlink() if signers is None else path.write_text(signers)
+    before = updated.everything()
+    with gone(story.repo):
+        refused = updated.run("apply", code=2)
+    assert says in refused.err
+    assert updated.everything() == before
+
+
+def test_the_program_that_decides_is_looked_for_before_anything_is_fetched(
+    updated, story, monkeypatch
+):
+    monkeypatch.setattr(signature, "PROGRAM", "ssh-keygen-of-nobody")
+    before = updated.everything()
+    with gone(story.repo):
+        refused = updated.run("apply", code=1)
+    assert "the program ssh-keygen-of-nobody is not installed" in refused.err
+    assert "Install OpenSSH's client" in refused.err
+    assert updated.everything() == before
+
+
+def fetched(machine):
+    """What a download left, told from a refusal before it."""
+    return list((machine.state_dir / "incoming").iterdir())
+
+
+def test_what_a_pin_excludes_is_not_offered_as_an_update(updated):
+    updated.run("pin", "1.1")
+    done = updated.run("check", "--exit-code", code=102)
+    assert done.out.startswith("On hold: 1.2 (")
+    assert "This machine is pinned to 1.1; 1.2 is another release\n" in done.out
+    assert "Take it: " not in done.out
+    assert "osupdate pin --off" in done.out
+    status = updated.run("status", "--exit-code", code=102)
+    assert status.out.startswith("On hold: 1.2 (")
+    assert "Take it: " not in status.out
+    for verb in ("check", "status"):
+        told = updated.run(verb, "--json").json["obstacle"]
+        assert told["kind"] == "pinned"
+    refused = updated.run("apply", code=3)
+    assert "pinned to 1.1" in refused.err
+    assert fetched(updated) == []
+    updated.run("pin", "--off")
+    updated.run("check", "--exit-code", code=100)
+
+
+def test_an_older_offer_that_was_here_is_not_offered_as_an_update(machine, story):
+    with channel_at(story, "1.1"):
+        machine.run("apply", "1.2")
+        machine.run("check", "--exit-code", code=100)  # nobody here knows its number
+        refused = machine.run("apply", code=3)
+        assert "older than the running one" in refused.err
+        done = machine.run("check", "--exit-code", code=102)
+        assert "1.1 (number 2) is older than the running one (number 3)" in done.out
+        assert "osupdate apply 1.1 --allow-downgrade" in done.out
+        assert machine.run("status", "--exit-code", code=102).out.startswith("On hold")
+        assert machine.run("status", "--json").json["available"]["number"] == 2
+        machine.run("apply", "1.1", "--allow-downgrade")
+        assert machine.running == "1.1"
+    machine.run("check", "--exit-code", code=100)
+
+
+@contextlib.contextmanager
+def channel_at(story, version):
+    """The branch that machines follow was set back."""
+    ref = ("git", "-C", story.repo, "update-ref", "refs/heads/releases")
+    subprocess.run([*ref, story.commits[version]], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*ref, story.commits["1.2"]], check=True)
 
 
 def test_a_pinned_deployment_is_not_collected(machine):

@@ -71,7 +71,8 @@ class FakeAgent:
         self.asked = []
         self.made = []
 
-    def __call__(self, settings, root, watcher, *, offline):
+    def __call__(self, settings, root, watcher, *, offline, doubts):
+        self.doubts = doubts
         self.made.append((settings, root))
         self.offline = offline
         self.watcher = watcher

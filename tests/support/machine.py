@@ -64,7 +64,7 @@ class Machine:
         arguments = [str(a) for a in ("--root", self.root, "--yes", *argv)]
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             got = main(arguments)
-        done = Done(got, out.getvalue(), err.getvalue())
+        done = self._done(got, out.getvalue(), err.getvalue())
         assert code in (None, got), f"{argv}: exit {got}\n{done.out}{done.err}"
         assert "Traceback" not in done.err
         assert "mistake in osupdate" not in done.err, done.err
@@ -93,7 +93,12 @@ class Machine:
         with self.start(*argv, **kw) as process:
             out, err = process.communicate(timeout=100)
         assert code in (None, process.returncode), f"{argv}: {out}{err}"
-        return Done(process.returncode, out, err)
+        return self._done(process.returncode, out, err)
+
+    def _done(self, code, *texts):
+        """The commands that are shown do not repeat the root; one test has its own."""
+        named = f"osupdate --root {self.root} "
+        return Done(code, *(text.replace(named, "osupdate ") for text in texts))
 
     @property
     def state_dir(self):

@@ -195,7 +195,105 @@ def test_wrong_value_says_expected_and_got(root, text, message):
     path = main_file(root, text)
     key = text.split("\n")[0].strip("[]") + "." + text.split("\n")[1].split(" ")[0]
     assert refusal(root) == f"{path}:2: {key}: {message}"
-    assert refusal(root, strict=False) == f"{path}:2: {key}: {message}"
+    loaded = config.load(root, strict=False)
+    assert loaded.warnings == (f"{path}:2: {key}: {message}",)
+    assert loaded.doubts == {key: loaded.warnings[0]}
+    assert loaded.settings == config.load("/nonexistent").settings
+    assert loaded.origins == {}
+
+
+def test_a_slip_of_the_pen_leaves_the_other_keys_as_they_are(root):
+    main_file(root, '[remote]\nchannel = 3\nhistory = "full"\n[deploy]\nkeep = 7\n')
+    loaded = config.load(root, strict=False)
+    assert loaded.settings.remote.channel == "stable"
+    assert (loaded.settings.remote.history, loaded.settings.deploy.keep) == ("full", 7)
+
+
+def test_a_wrong_value_is_not_replaced_by_that_of_an_earlier_place(root):
+    """Somebody wanted to change it: what the vendor says is not what counts."""
+    write(root, "usr/lib/osupdate/config.d/a.toml", '[trust]\nmode = "unsigned"\n')
+    main_file(root, '[trust]\nmode = "tga"\n')
+    loaded = config.load(root, strict=False)
+    assert loaded.settings.trust.mode is TrustMode.SIGNED
+    assert list(loaded.doubts) == ["trust.mode"]
+
+
+def test_a_wrong_value_that_a_later_place_corrects_is_no_mistake(root):
+    write(root, "usr/lib/osupdate/config.d/a.toml", "[deploy]\nkeep = 0\n")
+    main_file(root, "[deploy]\nkeep = 4\n")
+    loaded = config.load(root)
+    assert (loaded.settings.deploy.keep, loaded.doubts) == (4, {})
+
+
+def test_a_file_that_cannot_be_read_leaves_open_what_no_later_file_says(root):
+    broken = write(root, "etc/osupdate/config.d/a.toml", "[deploy\n")
+    write(root, "usr/lib/osupdate/config.d/a0.toml", '[trust]\nmode = "unsigned"\n')
+    main_file(root, '[deploy]\npath = "/here"\n')
+    loaded = config.load(root, strict=False)
+    assert loaded.settings.deploy.path == "/here"
+    assert loaded.settings.trust.mode is TrustMode.SIGNED
+    assert "deploy.path" not in loaded.doubts
+    assert {"trust.mode", "trust.product", "deploy.keep"} <= loaded.doubts.keys()
+    [warning] = loaded.warnings
+    assert warning.startswith(f"{broken}:1: not TOML")
+
+
+@pytest.mark.parametrize(
+    ("text", "doubts"),
+    [
+        ('[deploy]\npaht = "/x"\n', ["deploy.path"]),
+        ('[deploy]\npaht = "/x"\npath = "/y"\n', []),
+        ('[trsut]\nmode = "tag"\n', ["trust.mode", "trust.product"]),
+        ("[deploy]\nnovelty = 1\n", []),
+        ("trust = 1\n", ["trust.mode", "trust.product"]),
+    ],
+)
+def test_a_key_that_was_misspelled_leaves_the_right_one_open(root, text, doubts):
+    main_file(root, text)
+    assert list(config.load(root, strict=False).doubts) == doubts
+
+
+def test_a_directory_that_cannot_be_listed_leaves_everything_open(root):
+    write(root, "etc/osupdate/config.d", "not a directory")
+    with pytest.raises(ConfigError, match="Not a directory"):
+        config.load(root)
+    assert "deploy.path" in config.load(root, strict=False).doubts
+
+
+def test_a_named_file_that_is_missing_is_an_error_for_every_command(root):
+    assert "No such file" in refusal(root, only=f"{root}/no.toml", strict=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            '[remote]\nurl = "https://me:s3cret@h/a"\n',
+            "remote.url: holds a user name or password; expected none, because URLs "
+            "end up in logs. Put the token into a file and name it in "
+            "remote.token_file.",
+        ),
+        ('[remote]\nurl = "ssh://git:s3cret@h/a"\n', "remote.url: holds a user name"),
+        ('[remote]\nurl = "s3cret@h:a"\n', "remote.url: it is not a URL"),
+        ('[remote]\nurl = ["https://me:s3cret@h/a"]\n', "expected a string, got "),
+        (
+            '[remote]\nproxy = "http://me:s3cret@h:1"\n',
+            "remote.proxy: expected http://host:port, without a password",
+        ),
+        (
+            '[lock]\nurl = "https://me:s3cret@h/"\n',
+            "lock.url: expected no user name or password in a URL",
+        ),
+        ('[lock]\nproxy = "http://me:s3cret@h:1"\n', "lock.proxy: expected no user"),
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_repeated(root, text, reason):
+    path = main_file(root, text)
+    message = refusal(root)
+    assert message.startswith(f"{path}:2: ")
+    assert reason in message
+    loaded = config.load(root, strict=False)
+    assert "s3cret" not in message + repr(loaded)
 
 
 def test_wrong_day_in_a_window_is_named(root):

@@ -4,7 +4,7 @@
 `look` reads, `care` keeps house; `room` is what they share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from updater.agent.room import Room, Watcher
@@ -27,12 +27,22 @@ if TYPE_CHECKING:
 
 
 class Agent:
-    """One machine, or the directory that stands for one."""
+    """One machine, or the directory that stands for one.
+
+    `doubts` are the dotted keys that may have been meant otherwise than `settings` say,
+    each with its reason.
+    """
 
     def __init__(
-        self, settings: Settings, root: str, watcher: Watcher, *, offline: bool = False
+        self,
+        settings: Settings,
+        root: str,
+        watcher: Watcher,
+        *,
+        offline: bool = False,
+        doubts: Mapping[str, str] | None = None,
     ) -> None:
-        self._room = Room(settings, root, watcher, offline=offline)
+        self._room = Room(settings, root, watcher, offline=offline, doubts=doubts or {})
 
     def status(self) -> Status:
         """Where this machine is; without the network, the lock, or libgit2."""
@@ -87,10 +97,12 @@ class Agent:
 
     def verify(self, wanted: str | None, *, repair: bool = False) -> Verified:
         """Hash every file of a deployment; None is the one that runs."""
-        from updater.agent import care  # noqa: PLC0415
+        from updater.agent import whole  # noqa: PLC0415
 
+        if repair:
+            self._room.require_known("deploy")
         with self._room.at_work("verify") as state:
-            return care.verify(self._room, state, wanted, mend=repair)
+            return whole.verify(self._room, state, wanted, mend=repair)
 
     def hold(self, wanted: str | None, reason: str) -> Hold | None:
         """Never take a release by itself; None pauses all updates."""

@@ -31,6 +31,8 @@ def find_offer(room: Room, state: State, wanted: str | None) -> tuple[State, Off
         raise
     now = room.now()
     state = replace(state, last_check=Check(now), last_success_at=now)
+    if state.offer is not None and state.offer.commit == offer.commit:
+        offer = replace(offer, number=state.offer.number)
     if wanted is None:
         state = replace(state, offer=offer)
     room.save(state)

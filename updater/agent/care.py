@@ -2,22 +2,19 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from updater.agent import look, public
 from updater.agent.obtain import prune
-from updater.agent.room import Room, Surveyed
+from updater.agent.room import Room
 from updater.core import machine, names
-from updater.core.index import Index, Row
-from updater.core.plan import Plan
 from updater.core.text import plural, safe, size
 from updater.errors import (
     ConfigError,
     HostError,
     OsupdateError,
-    UntrustedError,
     UsageError,
 )
 from updater.model import (
@@ -25,118 +22,16 @@ from updater.model import (
     DeploymentId,
     Finding,
     Hold,
-    ObjectId,
     Record,
     State,
     TrustMode,
-    Verified,
 )
 from updater.steps import collect
-from updater.steps.check import check
-from updater.steps.fetch import fetch
-from updater.steps.inspect import inspect, remembered, repair, repairable
 from updater.system import checkout, fs, process, signature
-from updater.system.git.child import FetchLimits, ObjectSources
 from updater.system.git.keeper import Keeper
-from updater.system.git.objects import Objects
 
 PACKS = 4  # of objects.git; with more, gc makes one of them
 LOW_SPACE = 256 << 20  # bytes
-
-
-def verify(room: Room, state: State, wanted: str | None, *, mend: bool) -> Verified:
-    """Hash every file of a deployment; put back what is not the release's.
-
-    Raises:
-        UsageError: no such deployment. OsupdateError.
-    """
-    record = _require(room, state, wanted or "running")
-    try:
-        laid = look.lay_open(record.commit, look.open_kept(room))
-    except UntrustedError as error:
-        error.hint = f"Fetch it anew: osupdate apply {safe(record.version)} --full"
-        raise
-    plan = look.full_plan(room, laid, record.created)
-    path = room.layout.deployment(record.id)
-    rows, changes = inspect(path, plan, room.count_files)
-    repaired: tuple[bytes, ...] = ()
-    lost = repairable(changes, room.persistent)
-    if mend and lost:
-        room.tell("repair", f"{plural(len(lost), 'path')} of {record.version}")
-        source = _source(room, state, record, plan, rows, lost)
-        repair(path, plan, lost, source)
-        rows, left = inspect(path, plan, room.count_files)
-        repaired = tuple(sorted(set(lost) - {change.path for change in left}))
-        room.tell("repaired", f"{plural(len(repaired), 'path')} of {record.version}")
-    if room.owns_state:
-        known = remembered(plan, rows)
-        index = Index(os.stat(path).st_dev, dict(sorted(known.items())))
-        fs.write_durably(room.layout.index(record.id), index.to_bytes())
-    files = len(laid.entries)
-    return Verified(record, files, files, changes, repaired)
-
-
-def _require(room: Room, state: State, wanted: str) -> Record:
-    record = names.find_record(state, room.booted(), wanted)
-    return names.require(record, wanted, state.deployments)
-
-
-def _source(
-    room: Room,
-    state: State,
-    record: Record,
-    plan: Plan,
-    rows: dict[bytes, Row],
-    lost: Sequence[bytes],
-) -> Objects:
-    """Where the blobs of damaged files come from: this machine, or the remote."""
-    path, index_path = room.layout.deployment(record.id), room.layout.index(record.id)
-    good = Surveyed(record, path, index_path, Index(0, rows), ())
-    others = [one for one in look.survey(room, state) if one.record.id != record.id]
-    objects = look.open_kept(room, [*others, good])
-    aliases = dict(plan.aliases)
-    paths = {aliases.get(name, name) for name in lost}
-    missing = [
-        w.oid for w in plan.writes if w.path in paths and not _has(objects, w.oid)
-    ]
-    if not missing:
-        return objects
-    room.watcher.notice(
-        f"{plural(len(missing), 'file')} can be had nowhere on this machine; "
-        f"fetching {safe(record.version)} completely"
-    )
-    name = record.version if room.mode is TrustMode.TAG else record.commit
-    remote = room.settings.remote
-    offer = check(
-        remote,
-        room.mode,
-        name,
-        allow_plain=room.allow_plain,
-        sleep=room.sleep,
-        secrets_dir=room.secrets,
-    )
-    candidate = fetch(
-        offer,
-        remote,
-        ObjectSources(),
-        room.layout.incoming,
-        FetchLimits(),
-        lambda step: room.watcher.progress(step.received, None, "bytes"),
-        allow_plain=room.allow_plain,
-        announce=room.watcher.notice,
-        sleep=room.sleep,
-        secrets_dir=room.secrets,
-    )
-    return look.open_kept(room, [*others, good], candidate.objects)
-
-
-def _has(objects: Objects, oid: ObjectId) -> bool:
-    """Whether a blob can really be read: a file may have been damaged since."""
-    try:
-        objects.read_blob(oid)
-    except OsupdateError:
-        return False
-    return True
 
 
 def hold(room: Room, state: State, wanted: str | None, reason: str) -> Hold | None:
@@ -220,14 +115,18 @@ def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
     """
     booted = room.booted()
     keep = room.settings.deploy.keep
+    unclear: tuple[str, ...] = ()
+    if not room.knows("deploy"):
+        keep = len(state.deployments)
+        unclear = ("no deployment is removed: [deploy] has mistakes",)
     beyond = collect.choose(state, booted, keep, {}).removable
     written = {record.id: _written(room, record) for record in beyond}
     choice = collect.choose(state, booted, keep, written)
     if dry_run:
-        return Collected(choice.removable, 0, choice.reasons)
+        return Collected(choice.removable, 0, (*unclear, *choice.reasons))
     state = _tidy(room, state)  # first: a disk that is full takes no new state.json
     freed = 0
-    removed, reasons = [], list(choice.reasons)
+    removed, reasons = [], [*unclear, *choice.reasons]
     for record in choice.removable:
         mounted = fs.mounts_below(room.layout.deployment(record.id))
         if mounted:

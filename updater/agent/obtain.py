@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from updater.agent import look
 from updater.agent.room import Room, Surveyed, directories, sizes_of
+from updater.core import commits, policy, statements
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
 from updater.errors import NoSpaceError, UntrustedError
 from updater.model import (
     Candidate,
-    MachineFacts,
     ObjectId,
     Offer,
     Progress,
@@ -23,7 +23,7 @@ from updater.model import (
 )
 from updater.steps.fetch import fetch
 from updater.steps.verify import verify
-from updater.system import fs
+from updater.system import fs, signature
 from updater.system.git.child import FetchLimits, ObjectSources, TooLargeError
 from updater.system.git.keeper import Keeper, Kept
 from updater.system.git.objects import DeploymentBlobs, Objects, open_objects
@@ -85,6 +85,18 @@ def download(
     speed = size(candidate.received // took)
     room.watcher.done(f"{size(candidate.received)} in {took}s ({speed}/s)")
     return candidate
+
+
+def require_judge(room: Room) -> None:
+    """Refuse to fetch what nobody here could decide on afterwards.
+
+    Raises:
+        ConfigError: a trusted key is missing, or a trust file malformed.
+        HostError: ssh-keygen is missing.
+    """
+    if room.mode is TrustMode.TAG:
+        signature.load_role(room.layout.root, "release")
+        signature.require_program()
 
 
 def _progress(room: Room) -> Callable[[Progress], None]:
@@ -174,19 +186,6 @@ def opened(
         yield open_objects(stores, sources)
 
 
-def facts_of(room: Room, state: State, *, allow_downgrade: bool) -> MachineFacts:
-    """What this machine holds a release against."""
-    running = room.running(state)
-    return MachineFacts(
-        running_number=running.number if running else None,
-        running_commit=running.commit if running else None,
-        security_floor=state.security_floor,
-        holds=state.holds,
-        pin=state.pin,
-        allow_downgrade=allow_downgrade,
-    )
-
-
 def check_release(
     room: Room,
     state: State,
@@ -207,14 +206,18 @@ def check_release(
             candidate,
             objects,
             room.settings.trust,
-            facts_of(room, state, allow_downgrade=allow_downgrade),
+            policy.facts_of(
+                state, room.running(state), allow_downgrade=allow_downgrade
+            ),
             room.device_time(state),
             root=room.layout.root,
             sizes=sizes_of(surveyed),
         )
     except UntrustedError as error:
         room.tell("refused", str(error), commit=candidate.offer.commit)
-        if error.check not in ("R4", "R5"):
+        if error.check == "R4":
+            room.save(_knowing_number(state, candidate.offer, objects))
+        elif error.check != "R5":
             discard(candidate)
             room.save(replace(state, download=None))
         raise
@@ -225,6 +228,20 @@ def check_release(
     )
     room.watcher.done(f"{safe(release.version, 60)} {signed}, tree {release.tree[:7]}")
     return release
+
+
+def _knowing_number(state: State, offer: Offer, objects: Objects) -> State:
+    """Remember an offer's number, so that `check` does not offer it as newer again.
+
+    Its signature, or in an unsigned repository its commit, has been checked before.
+    """
+    if state.offer is None or state.offer.commit != offer.commit:
+        return state
+    if offer.tag is not None:
+        number = statements.parse_tag(objects.read(offer.tag)[1]).number
+    else:
+        number = commits.parse(objects.read(offer.commit)[1]).committed
+    return replace(state, offer=replace(state.offer, number=number))
 
 
 def make_store(room: Room) -> None:

@@ -1,6 +1,7 @@
 """What people without privileges may know: public/ has it, because the rest is closed.
 
 public/booted                       the id of the deployment that runs
+public/place                        where deployments are, for when nobody else knows
 public/diff/<old>..<new>.json       the report of an update that was taken
 """
 
@@ -8,12 +9,21 @@ import os
 from collections.abc import Iterable
 
 import msgspec
+from msgspec import Struct
 
 from updater.errors import RefusedError
 from updater.model import DeploymentId, ObjectId
 from updater.report.diff import Report
 from updater.system import fs
 from updater.system.layout import Layout
+
+
+class Place(Struct, frozen=True):
+    """`deploy.mode`, `deploy.path` and `boot.loader` as they were last acted upon."""
+
+    mode: str
+    path: str
+    loader: str
 
 
 def show_report(layout: Layout, report: Report) -> None:
@@ -63,6 +73,26 @@ def read_booted(layout: Layout) -> DeploymentId | None:
             return DeploymentId(file.read().strip()) or None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def show_place(layout: Layout, place: Place) -> None:
+    """Remember where deployments are; only a change is written."""
+    if read_place(layout) != place:
+        fs.write_durably(_place(layout), msgspec.json.encode(place) + b"\n")
+
+
+def read_place(layout: Layout) -> Place | None:
+    """Where deployments were last time; None when that is not known."""
+    try:
+        with open(_place(layout), "rb") as file:
+            place = msgspec.json.decode(file.read(), type=Place)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return place if place.path.startswith("/") else None
+
+
+def _place(layout: Layout) -> str:
+    return os.path.join(layout.public, "place")
 
 
 def _booted(layout: Layout) -> str:

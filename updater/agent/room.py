@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from updater.core import machine
 from updater.core.index import Index, Row, from_bytes
 from updater.core.plan import Owner
 from updater.core.policy import device_time
-from updater.errors import HostError, RefusedError
+from updater.errors import ConfigError, HostError, RefusedError
 from updater.model import (
     DeploymentId,
     LedgerEntry,
@@ -26,7 +26,7 @@ from updater.model import (
     State,
     TrustMode,
 )
-from updater.settings import Settings
+from updater.settings import UNSUPPORTED, AbsolutePath, Settings
 from updater.system import boot
 from updater.system.layout import Layout
 from updater.system.ledger import Ledger
@@ -36,6 +36,7 @@ from updater.system.store import Store
 BUILT = 1_790_000_000  # when this version was made; no clock is right before it
 _COARSE = 20_000_000  # nanoseconds that a file's times may lag behind the clock
 _WINDOWS = 32
+PLACE = ("deploy.mode", "deploy.path", "boot.loader")  # where deployments are
 LAYING = ("apply", "verify")  # the commands that give files their attributes
 WITHOUT_ROOT = (
     "Without root privileges: owners, and with them setuid, setgid, capabilities and "
@@ -86,8 +87,16 @@ class Room:
     stages = 6  # of an update, as people see them
 
     def __init__(
-        self, settings: Settings, root: str, watcher: Watcher, *, offline: bool
+        self,
+        settings: Settings,
+        root: str,
+        watcher: Watcher,
+        *,
+        offline: bool,
+        doubts: Mapping[str, str],
     ) -> None:
+        self.doubts = doubts
+        settings = _in_its_place(settings, os.path.abspath(root), doubts, watcher)
         self.settings = settings
         self.offline = offline
         self.watcher = watcher
@@ -98,6 +107,25 @@ class Room:
         self.loader = boot.choose(settings.boot.loader, deploy)
         self.linked: tuple[tuple[int, int], ...] = ()
         self.owner = Owner(os.geteuid() == 0, os.geteuid(), os.getegid())
+
+    def knows(self, *names: str) -> bool:
+        """Whether none of these tables or dotted keys is in doubt."""
+        return not any(True for _ in self._doubtful(names))
+
+    def require_known(self, *names: str) -> None:
+        """Refuse to go on where one of these tables or dotted keys is in doubt.
+
+        Raises:
+            ConfigError: the mistakes, a line each.
+        """
+        mistakes = dict.fromkeys(self.doubts[key] for key in self._doubtful(names))
+        if mistakes:
+            raise ConfigError("\n".join(mistakes))
+
+    def _doubtful(self, names: Sequence[str]) -> Iterator[str]:
+        for key in self.doubts:
+            if key in names or key.partition(".")[0] in names:
+                yield key
 
     @property
     def mode(self) -> TrustMode:
@@ -209,6 +237,8 @@ class Room:
         self.store.save(state)
         self.linked = state.linked
         public.show_booted(self.layout, self.booted())
+        if self.knows(*PLACE):
+            public.show_place(self.layout, _place(self.settings))
         return state
 
     def tell(self, event: str, text: str, **data: str | int | None) -> None:
@@ -243,6 +273,41 @@ class Room:
         if found.device != device:
             raise HostError(f"{path} is of another filesystem")
         return found
+
+
+def _place(settings: Settings) -> public.Place:
+    deploy = settings.deploy
+    return public.Place(deploy.mode, str(deploy.path), settings.boot.loader)
+
+
+def _in_its_place(
+    settings: Settings, root: str, doubts: Mapping[str, str], watcher: Watcher
+) -> Settings:
+    """The settings; where deployments are is remembered when it is in doubt.
+
+    A default would look for them in another place, and find that nothing runs.
+
+    Raises:
+        ConfigError: it is not remembered, or a newer version put it there.
+    """
+    doubtful = [key for key in PLACE if key in doubts]
+    if not doubtful:
+        return settings
+    known = public.read_place(Layout(root, settings.deploy.path))
+    last = {
+        "deploy.mode": known and known.mode,
+        "boot.loader": known and known.loader,
+    }
+    if known is None or any((key, last.get(key)) in UNSUPPORTED for key in doubtful):
+        mistakes = "\n".join(dict.fromkeys(doubts[key] for key in doubtful))
+        raise ConfigError(
+            f"{mistakes}\nWithout it nobody can tell where deployments are"
+        )
+    watcher.notice(f"Going on with the deployments in {known.path}, as last time")
+    path = settings.deploy.path
+    if "deploy.path" in doubts:
+        path = AbsolutePath(known.path)
+    return replace(settings, deploy=replace(settings.deploy, path=path))
 
 
 @contextmanager

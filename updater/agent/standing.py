@@ -3,7 +3,7 @@
 import os
 
 from updater.agent.room import Room
-from updater.core import machine, urls
+from updater.core import machine, policy, urls
 from updater.core.text import safe
 from updater.model import Checked, Offer, Record, State, Status
 
@@ -22,14 +22,22 @@ def status(room: Room) -> Status:
         target=target,
         previous=machine.previous(state, booted),
         kept=tuple(r for r in reversed(state.deployments) if r.id not in shown),
-        channel=room.settings.remote.channel,
+        channel=_channel(room, state),
         url=urls.shown(room.settings.remote.url),
         mode=room.mode,
         unprivileged=not room.owner.privileged,
         enter_command=enter_command(room) if running else None,
         now=room.now(),
         available=available(state, running),
+        doubts=tuple(room.doubts),
     )
+
+
+def _channel(room: Room, state: State) -> str:
+    """The channel; when the configuration does not tell, the one last asked."""
+    if room.knows("remote.channel") or state.offer is None:
+        return room.settings.remote.channel
+    return state.offer.channel
 
 
 def check_now(room: Room, state: State) -> Checked:
@@ -49,8 +57,9 @@ def check_now(room: Room, state: State) -> Checked:
             return Checked(offer, None, f"{safe(target.version)} is staged already")
         name = safe(running.version) if running else "nothing"
         return Checked(offer, None, f"{name} is the newest in {safe(offer.channel)}")
-    if machine.is_held(state, found.commit):
-        return Checked(offer, found, "it is held here")
+    obstacle = policy.obstacle(state, running, found)
+    if obstacle is not None:
+        return Checked(offer, found, obstacle.text, obstacle)
     if running is None:
         return Checked(offer, found, "nothing is deployed here yet")
     return Checked(offer, found, f"{safe(running.version)} runs here")
@@ -64,8 +73,13 @@ def available(state: State, running: Record | None) -> Offer | None:
     return None if offer is None or offer.commit in here else offer
 
 
-def enter_command(room: Room) -> str:
-    """The line that starts what runs as a container, its data bound over the seeds."""
+def enter_command(room: Room) -> str | None:
+    """The line that starts what runs as a container, its data bound over the seeds.
+
+    None where it is not known which data that is.
+    """
+    if not room.knows("deploy.persistent"):
+        return None
     binds = [
         f" --bind={room.layout.data(path)}:{path}"
         for path in room.settings.deploy.persistent

@@ -4,17 +4,16 @@ import os
 
 from msgspec.structs import replace
 
-from updater.agent import look
+from updater.agent import whole
 from updater.agent.room import Room
 from updater.core import machine
 from updater.core.machine import Resume
-from updater.core.text import plural, safe, show_path
+from updater.core.text import plural, safe
 from updater.errors import HealthError, HostError, OsupdateError
 from updater.model import Applied, DeploymentId, Hold, Phase, Record, Reverted, State
 from updater.steps.arm import arm
 from updater.steps.finish import finish_good, holding, went_back
 from updater.steps.health import Verdict, health
-from updater.steps.inspect import repairable
 from updater.steps.stage import reopen
 
 HOOKS = ("usr/lib/osupdate/hooks/health.d", "etc/osupdate/hooks/health.d")
@@ -198,7 +197,7 @@ def revert(
     if running and target.id == running.id:
         return Reverted(running, None, None, f"{safe(running.version)} runs already")
     reopen(target, room.layout.deployments)
-    _require_whole(room, target)
+    whole.bring_back(room, state, target)
     held = None
     if hold and running is not None and target.commit != running.commit:
         held = _hold(room, running, reason or "reverted by a person")
@@ -213,27 +212,6 @@ def revert(
     room.tell("reverted", f"{safe(target.version)} runs again", deployment=target.id)
     after = f"Now {safe(target.version)} ({target.commit[:7]})."
     return Reverted(target, None, held, after)
-
-
-def _require_whole(room: Room, record: Record) -> None:
-    """Refuse to go back to a deployment that lost files; a changed one is fine.
-
-    Raises:
-        HostError.
-    """
-    try:
-        changes = look.survey_one(room, record).changes
-    except OsupdateError as error:
-        room.watcher.notice(f"{error}; {record.id} is not looked at before it runs")
-        return
-    gone = [change for change in changes if change.kind == "missing"]
-    lost = repairable(gone, room.persistent)
-    if lost:
-        raise HostError(
-            f"{safe(record.version)} is not whole any more: {plural(len(lost), 'file')}"
-            f" missing, {show_path(lost[0])} is one",
-            hint=f"Bring back: osupdate verify --repair {safe(record.version)}",
-        )
 
 
 def _drop(room: Room, state: State, reason: str | None, *, hold: bool) -> Reverted:

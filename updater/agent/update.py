@@ -21,9 +21,10 @@ from updater.agent.obtain import (
     keep_objects,
     make_store,
     opened,
+    require_judge,
 )
 from updater.agent.room import Room, Surveyed
-from updater.core import machine, names
+from updater.core import machine, names, policy
 from updater.core.plan import Plan
 from updater.core.text import plural, safe, show_path, size
 from updater.errors import RefusedError, UntrustedError
@@ -73,6 +74,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
             f"updates are on hold here: {safe(state.paused, 200)}",
             hint="To take updates again: osupdate unhold",
         )
+    require_judge(room)
     room.watcher.stage(1, room.stages, "check")
     state, offer = _offer(room, state, request.wanted)
     called = f"{safe(offer.version or 'commit', 60)} ({offer.commit[:7]})"
@@ -84,6 +86,8 @@ def apply(room: Room, state: State, request: Request) -> Applied:
     staged = next((r for r in state.deployments if r.commit == offer.commit), None)
     if staged and not request.full and not request.download_only:
         return _use_kept(room, state, staged, request)
+    facts = policy.facts_of(state, running, allow_downgrade=request.allow_downgrade)
+    policy.foresee(offer, policy.known_number(state, offer), facts)
     try:
         return _bring(room, state, offer, request, complete=request.full)
     except UntrustedError as error:

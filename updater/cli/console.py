@@ -1,6 +1,8 @@
 """The terminal, or what stands in its place: data on stdout, the rest on stderr."""
 
 import os
+import re
+import shlex
 import sys
 import time
 from argparse import Namespace
@@ -31,6 +33,8 @@ class Console:
         self._pager = not getattr(args, "no_pager", False)
         self._color = getattr(args, "color", "auto")
         self._watcher: StageLines | None = None
+        self._command = _command_pattern(args)
+        self._program = _program(args)
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
@@ -77,7 +81,7 @@ class Console:
 
     def object(self, value: dict[str, Any]) -> None:
         """Print one JSON object, on one line."""
-        print(msgspec.json.encode(value).decode(), flush=True)
+        print(msgspec.json.encode(self._hinting(value)).decode(), flush=True)
 
     def warn(self, text: str) -> None:
         """A message for a person."""
@@ -120,7 +124,25 @@ class Console:
         wanted = not never and (self._color == "always" or auto)
         return f"{color}{text}{_PLAIN}" if wanted else text
 
+    def _hinting(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """The same value, its hints as they are printed."""
+        if isinstance(value, list):
+            return [self._hinting(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: self._naming_machine(item)
+            if key == "hint" and isinstance(item, str)
+            else self._hinting(item)
+            for key, item in value.items()
+        }
+
+    def _naming_machine(self, text: str) -> str:
+        """Commands in a text act on the machine that this command was told to use."""
+        return self._command.sub(lambda _: self._program, text)
+
     def _fit(self, line: str) -> str:
+        line = self._naming_machine(line)
         encoding = (sys.stdout.encoding or "ascii").lower()
         return line if encoding.startswith("utf") else line.replace("●", "*")
 
@@ -240,6 +262,23 @@ class JsonLines:
         self._console.object(
             objects.event(kind, self.elapsed(), **self._stage, **values)
         )
+
+
+def _command_pattern(args: Namespace) -> re.Pattern[str]:
+    """The name of this program, where a verb that acts on a machine follows it."""
+    verbs = "|".join(map(re.escape, getattr(args, "machine_verbs", ())))
+    return re.compile(rf"\bosupdate(?= (?:{verbs})\b)" if verbs else r"(?!)")
+
+
+def _program(args: Namespace) -> str:
+    """How this program is called to act on the same machine."""
+    words = ["osupdate"]
+    root, config = getattr(args, "root", "/"), getattr(args, "config", None)
+    if root != "/":
+        words += ["--root", root]
+    if config is not None:
+        words += ["--config", os.path.abspath(config)]
+    return shlex.join(words)
 
 
 def _columns() -> int:

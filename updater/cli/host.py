@@ -4,6 +4,7 @@ import json
 from argparse import Namespace
 from typing import Any
 
+from updater import config
 from updater.cli.session import agent, settings
 from updater.config import Loaded, Origin
 from updater.report import objects, outcomes
@@ -46,7 +47,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
 
 def run_gc(args: Namespace) -> int:
     """`osupdate gc`."""
-    outcome = agent(args, strict=True).gc(dry_run=args.dry_run)
+    outcome = agent(args).gc(dry_run=args.dry_run)
     if args.console.json:
         args.console.object(objects.collected(outcome, dry_run=args.dry_run))
     else:
@@ -67,7 +68,8 @@ def run_doctor(args: Namespace) -> int:
 
 def run_config(args: Namespace) -> int:
     """`osupdate config`."""
-    loaded = settings(args, strict=args.check)
+    loaded = config.load(args.root, args.config, strict=False)
+    loaded = settings(args, strict=args.check or bool(loaded.doubts))
     if args.console.json:
         args.console.object(_config_object(loaded))
     elif args.check:

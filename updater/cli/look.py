@@ -11,6 +11,7 @@ from updater.report import status as status_report
 
 DIFFERENT = 1
 AVAILABLE = 100
+NOT_TAKEN = 102
 
 
 def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
@@ -36,7 +37,11 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
         description="Ask the channel what machines should run. Fetches no content.",
         epilog="example:\n  osupdate check --exit-code || osupdate apply --dry-run",
     )
-    parser.add_argument("--exit-code", action="store_true", help="100 when available")
+    parser.add_argument(
+        "--exit-code",
+        action="store_true",
+        help="100 available, 102 available and not taken here",
+    )
     parser.set_defaults(func=run_check)
     parser = subparsers.add_parser(
         "history",
@@ -87,7 +92,9 @@ def run_check(args: Namespace) -> int:
         args.console.object(objects.check(value))
     else:
         args.console.lines(outcomes.check(value), answer=True)
-    return AVAILABLE if args.exit_code and value.available is not None else 0
+    if not args.exit_code or value.available is None:
+        return 0
+    return AVAILABLE if value.obstacle is None else NOT_TAKEN
 
 
 def run_history(args: Namespace) -> int:
@@ -104,7 +111,7 @@ def run_verify(args: Namespace) -> int:
     """`osupdate verify`."""
     if args.all and args.release is not None:
         raise UsageError("verify takes a release or --all, not both")
-    machine = agent(args, strict=args.repair)
+    machine = agent(args)
     wanted: list[str | None] = [args.release]
     if args.all:
         value = machine.status()

@@ -10,7 +10,8 @@ from updater import __version__
 from updater.cli import apply, diff, host, look, policy, publish, topics
 from updater.errors import UsageError
 
-VERBS = (look, diff, apply, policy, host, publish, topics)
+ON_MACHINE = (look, diff, apply, policy, host)
+VERBS = (*ON_MACHINE, publish, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 
 DEFAULTS = {
@@ -55,6 +56,8 @@ _CHOICE = re.compile(r"argument COMMAND: invalid choice: '(.*)' \(choose from (.
 class Parser(argparse.ArgumentParser):
     """Takes the global options at any place; a mistake is a UsageError, not an exit."""
 
+    machine_verbs: tuple[str, ...] = ()
+
     def __init__(self, **kw: Any) -> None:  # noqa: ANN401 - argparse's own
         kw.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(**kw, allow_abbrev=False, conflict_handler="resolve")
@@ -80,7 +83,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line.
 
     Returns:
-        Every global option, the verb's own, and `func`, which runs it.
+        Every global option, the verb's own, `func`, which runs it, and `machine_verbs`,
+        the names of those that act on the machine of --root.
 
     Raises:
         UsageError: an option or value that does not exist.
@@ -94,6 +98,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if not hasattr(args, name):
             setattr(args, name, value)
     args.root = os.path.abspath(args.root)
+    args.machine_verbs = parser.machine_verbs
     if not os.path.isdir(args.root):
         raise UsageError(f"--root {args.root}: there is no such directory")
     return args
@@ -106,8 +111,10 @@ def build() -> Parser:
         "--version", action="version", version=f"osupdate {__version__}"
     )
     subparsers = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
-    for verb in VERBS:
-        verb.add(subparsers)
+    for room in VERBS:
+        room.add(subparsers)
+        if room in ON_MACHINE:
+            parser.machine_verbs = tuple(subparsers.choices)
     return parser
 
 

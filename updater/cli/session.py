@@ -9,6 +9,8 @@ from updater.cli.console import JsonLines, StageLines
 if TYPE_CHECKING:
     from updater.agent import Agent
 
+_NAMED = 5  # keys in a warning
+
 
 def settings(args: Namespace, *, strict: bool) -> config.Loaded:
     """The configuration; what a tolerant load passed over is printed as warnings.
@@ -19,6 +21,11 @@ def settings(args: Namespace, *, strict: bool) -> config.Loaded:
     loaded = config.load(args.root, args.config, strict=strict)
     for warning in loaded.warnings:
         args.console.warn(f"osupdate: warning: {warning}")
+    if loaded.doubts:
+        keys = ", ".join(loaded.doubts)
+        if len(loaded.doubts) > _NAMED:
+            keys = f"{len(loaded.doubts)} keys"
+        args.console.warn(f"osupdate: warning: going on with the defaults of {keys}")
     return loaded
 
 
@@ -32,7 +39,8 @@ def agent(
 
     Args:
         args: the parsed command line.
-        strict: refuse a configuration with unknown keys: for verbs that change things.
+        strict: refuse a configuration with mistakes: for verbs that change things by
+            what a remote says, and those that nobody needs in trouble.
         watcher: who hears its progress; the console's own when None.
     """
     loaded = settings(args, strict=strict)
@@ -44,4 +52,5 @@ def agent(
         args.root,
         watcher or args.console.watcher(),
         offline=args.offline,
+        doubts=loaded.doubts,
     )

@@ -17,7 +17,7 @@ EXIT_CODES = (
     (8, "the new release failed its health checks and was left"),
     (100, "with --exit-code: a release is available (status, check)"),
     (101, "with --exit-code: a release is staged or armed (status)"),
-    (102, "with --exit-code: the available release is held (status)"),
+    (102, "with --exit-code: what is available is not taken here (status, check)"),
     (130, "interrupted"),
 )
 """Documented in docs/exit-codes.md too; a test compares."""

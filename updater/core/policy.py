@@ -6,10 +6,14 @@ from updater.core.statements import TAG_PREFIX
 from updater.core.text import safe, show_path
 from updater.errors import UntrustedError
 from updater.model import (
+    Hold,
     MachineFacts,
     Metadata,
     ObjectId,
+    Obstacle,
     Offer,
+    Record,
+    State,
     Tag,
     TreeEntry,
 )
@@ -118,13 +122,12 @@ def check_holds(version: str, commit: ObjectId, facts: MachineFacts) -> None:
         UntrustedError: R5.
     """
     name = safe(version, 100)
-    for hold in facts.holds:
-        if hold.commit == commit or hold.version == version:
-            raise UntrustedError(
-                "R5",
-                f"release {name} is held: {safe(hold.reason, 200)}",
-                hint=f"To take it all the same: osupdate unhold {name}",
-            )
+    for hold in _holds(facts, version, commit):
+        raise UntrustedError(
+            "R5",
+            f"release {name} is held: {safe(hold.reason, 200)}",
+            hint=f"To take it all the same: osupdate unhold {name}",
+        )
     if facts.pin is not None and facts.pin not in (version, commit):
         raise UntrustedError(
             "R5",
@@ -132,6 +135,74 @@ def check_holds(version: str, commit: ObjectId, facts: MachineFacts) -> None:
             "release",
             hint="To follow the channel again: osupdate pin --off",
         )
+
+
+def _holds(facts: MachineFacts, version: str | None, commit: ObjectId) -> list[Hold]:
+    return [h for h in facts.holds if h.commit == commit or h.version == version]
+
+
+def foresee(offer: Offer, number: int | None, facts: MachineFacts) -> None:
+    """Refuse what R4 or R5 will refuse, as far as one can tell before the content.
+
+    Args:
+        offer: what the remote calls it; nothing of it is verified, so that this can
+            only refuse.
+        number: of the release; None when nobody here has read its tag.
+        facts: of this machine.
+
+    Raises:
+        UntrustedError: R4, R5.
+    """
+    name = offer.version
+    if name is None:
+        # Its content will tell the date before the id; the pin may be that name.
+        short = offer.commit[:7]
+        name = facts.pin if (facts.pin or "").endswith(f"-{short}") else short
+        name = name or short
+    if number is not None:
+        check_order(name, number, 0, offer.commit, facts)
+        check_number_is_new(name, number, offer.commit, facts)
+    check_holds(name, offer.commit, facts)
+
+
+def obstacle(state: State, running: Record | None, offer: Offer) -> Obstacle | None:
+    """Why this machine will not take an offer by itself; None is no promise."""
+    if state.paused is not None:
+        return Obstacle(
+            "paused",
+            f"updates are on hold here: {safe(state.paused, 200)}",
+            "To take updates again: osupdate unhold",
+        )
+    facts = facts_of(state, running)
+    try:
+        foresee(offer, known_number(state, offer), facts)
+    except UntrustedError as error:
+        if error.check == "R4":
+            kind = "older"
+        else:
+            kind = "held" if _holds(facts, offer.version, offer.commit) else "pinned"
+        return Obstacle(kind, error.reason, error.hint)
+    return None
+
+
+def known_number(state: State, offer: Offer) -> int | None:
+    """The number of what is offered, where it was here before."""
+    here = (r.number for r in state.deployments if r.commit == offer.commit)
+    return next(here, offer.number)
+
+
+def facts_of(
+    state: State, running: Record | None, *, allow_downgrade: bool = False
+) -> MachineFacts:
+    """What a machine holds a release against."""
+    return MachineFacts(
+        running_number=running.number if running else None,
+        running_commit=running.commit if running else None,
+        security_floor=state.security_floor,
+        holds=state.holds,
+        pin=state.pin,
+        allow_downgrade=allow_downgrade,
+    )
 
 
 def check_places(

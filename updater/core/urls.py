@@ -20,6 +20,7 @@ _URL = re.compile(
 )
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_PROXY = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?\Z")
 _MAX = 2048
 
 
@@ -104,16 +105,18 @@ def _odd_part(url: str) -> str:
             "a user name, password or character that is not allowed; expected "
             "scheme://host/path of letters, digits and . _ ~ / + @ = , -"
         )
+    path, question, _ = url.partition("?")  # what follows it may be a token
     return (
-        f"{safe(url, 200)} is not plain; expected scheme://host/path of letters, "
-        "digits and . _ ~ / + @ = , -"
+        f"{safe(path + question, 200)} is not plain; expected scheme://host/path of "
+        "letters, digits and . _ ~ / + @ = , -"
     )
 
 
 def _local(path: str, url: str) -> Location:
     if not path.startswith("/"):
         raise ConfigError(
-            f"remote.url: {safe(url, 200)} names another host; expected file:///path"
+            f"remote.url: {safe(_redacted(url), 200)} names another host; expected "
+            "file:///path"
         )
     if not path.isprintable() or ".." in path.split("/") or len(path) > _MAX:
         raise ConfigError(
@@ -123,6 +126,42 @@ def _local(path: str, url: str) -> Location:
     return Location("file", "", 0, path)
 
 
+def check_proxy(proxy: str) -> None:
+    """Hold the URL of a proxy to what libgit2 takes.
+
+    Raises:
+        ConfigError: never with what was written.
+    """
+    if not _PROXY.match(proxy):
+        raise ConfigError("remote.proxy: expected http://host:port, without a password")
+
+
+def check_no_password(url: str) -> None:
+    """Refuse a URL with a user name or password in it.
+
+    Raises:
+        ConfigError: never with what was written.
+    """
+    if "@" in url:
+        raise ConfigError(
+            "expected no user name or password in a URL, because URLs end up in logs"
+        )
+
+
 def shown(url: str) -> str:
-    """A URL for people and logs: a password in it is not repeated."""
-    return re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", url)
+    """A URL for people and logs: a password in it is not repeated.
+
+    One that can be used has none. Of any other everything before the last @ goes: a
+    password may hold slashes and more of them.
+    """
+    try:
+        parse_remote(url)
+    except ConfigError:
+        return _redacted(url)
+    return url
+
+
+def _redacted(url: str) -> str:
+    before, at, after = url.rpartition("@")
+    scheme, slashes, _ = before.partition("//")
+    return f"{scheme if slashes else ''}{slashes}***@{after}" if at else url

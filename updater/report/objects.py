@@ -18,6 +18,7 @@ from updater.model import (
     Hold,
     LedgerEntry,
     LocalChange,
+    Obstacle,
     Offer,
     Preview,
     Record,
@@ -26,6 +27,7 @@ from updater.model import (
     Verified,
 )
 from updater.report.status import condition, summary
+from updater.report.status import obstacle as not_taken
 
 Object = dict[str, Any]
 
@@ -44,6 +46,7 @@ def status(value: Status) -> Object:
         "previous": release(value.previous),
         "kept": [release(record) for record in value.kept],
         "available": offer(value.available),
+        "obstacle": obstacle(not_taken(value)),
         "last_check": last
         and {"at": _time(last.at), "ok": last.error is None, "error": last.error},
         "last_success_at": _time(state.last_success_at),
@@ -51,9 +54,10 @@ def status(value: Status) -> Object:
         "paused": state.paused,
         "pin": state.pin,
         "security_floor": state.security_floor,
-        "channel": value.channel,
+        "channel": None if "remote.channel" in value.doubts else value.channel,
         "url": value.url or None,
-        "trust": value.mode.value,
+        "trust": None if "trust.mode" in value.doubts else value.mode.value,
+        "doubts": list(value.doubts),
         "unprivileged": value.unprivileged,
         "enter_command": value.enter_command,
         "now": _time(value.now),
@@ -67,6 +71,7 @@ def check(value: Checked) -> Object:
         "offer": offer(value.offer),
         "available": offer(value.available),
         "why": value.why,
+        "obstacle": obstacle(value.obstacle),
     }
 
 
@@ -233,12 +238,20 @@ def offer(value: Offer | None) -> Object | None:
         return None
     return {
         "version": value.version,
+        "number": value.number,
         "commit": value.commit,
         "tag": value.tag,
         "ref": value.ref,
         "channel": value.channel,
         "url": value.url,
     }
+
+
+def obstacle(value: Obstacle | None) -> Object | None:
+    """Why what is available will not be taken here."""
+    if value is None:
+        return None
+    return {"kind": value.kind, "text": value.text, "hint": value.hint}
 
 
 def hold(value: Hold) -> Object:

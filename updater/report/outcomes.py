@@ -26,6 +26,11 @@ def check(checked: Checked) -> list[str]:
     if checked.available is None:
         return [_sentence(checked.why)]
     offer = checked.available
+    if checked.obstacle is not None:
+        where = f"{offered(offer)} is available in {safe(offer.channel, 80)}"
+        lines = [f"On hold: {where}, and not taken here"]
+        lines.append(f"  {_sentence(checked.obstacle.text)}")
+        return [*lines, *([checked.obstacle.hint] if checked.obstacle.hint else [])]
     lines = [f"Update available: {offered(offer)} in {safe(offer.channel, 80)}"]
     if checked.why:
         lines.append(f"  {safe(checked.why, 400)}")

@@ -2,10 +2,10 @@
 
 from enum import StrEnum
 
-from updater.core.machine import is_held
+from updater.core import policy
 from updater.core.text import plural, safe
 from updater.core.times import ago, minute, short
-from updater.model import Offer, Phase, Record, Status, TrustMode
+from updater.model import Obstacle, Offer, Phase, Record, Status, TrustMode
 
 STALE_AFTER = 2 * 86400  # seconds without a good check, after which "newest" is a guess
 DOT = "●"
@@ -53,13 +53,18 @@ def condition(status: Status) -> Condition:
     if last.error is not None:
         return Condition.FAILING
     if status.available is not None:
-        held = status.state.paused is not None or is_held(
-            status.state, status.available.commit
-        )
+        held = obstacle(status) is not None
         return Condition.HELD if held else Condition.AVAILABLE
     if status.now - (status.state.last_success_at or 0) > STALE_AFTER:
         return Condition.STALE
     return Condition.CURRENT
+
+
+def obstacle(status: Status) -> Obstacle | None:
+    """Why what is available will not be taken here."""
+    if status.available is None:
+        return None
+    return policy.obstacle(status.state, status.running, status.available)
 
 
 def offered(offer: Offer) -> str:
@@ -161,17 +166,15 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         rows.append(("Last try", f"{minute(last.at)}: {safe(last.error, 400)}"))
         good = minute(state.last_success_at) if state.last_success_at else "never"
         rows.append(("Last good", good))
-    where = safe(status.url, 200) if status.url else "nowhere: [remote] url is not set"
-    rows.append(("Channel", f"{safe(status.channel, 80)} of {where}"))
-    if status.mode is TrustMode.UNSIGNED:
+    rows.append(("Channel", _channel(status)))
+    if status.doubts:
+        rows.append(("Config", "has mistakes: osupdate config --check"))
+    if "trust.mode" in status.doubts:
+        rows.append(("Trust", "not known, see Config; no release is taken"))
+    elif status.mode is TrustMode.UNSIGNED:
         text = "UNSIGNED: nobody vouches for what this repository says"
         rows.append(("Trust", text))
-    if state.paused is not None:
-        rows.append(("Held", f"everything ({safe(state.paused, 200)})"))
-    for hold in state.holds:
-        rows.append(("Held", f"{safe(hold.version, 80)} ({safe(hold.reason, 200)})"))
-    if state.pin is not None:
-        rows.append(("Pinned", f"{safe(state.pin, 80)}     see: osupdate pin --off"))
+    rows += _limits(status)
     if status.unprivileged:
         rows.append(("Rights", "without root: owners, setuid, capabilities, devices"))
         rows.append(("", "of a release are not applied"))
@@ -180,9 +183,35 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     return rows
 
 
+def _limits(status: Status) -> list[tuple[str, str]]:
+    """What this machine does not take, and why."""
+    state, rows = status.state, []
+    why = obstacle(status)
+    if why is not None and why.kind == "older":
+        rows.append(("Not taken", safe(why.text, 400)))
+    if state.paused is not None:
+        rows.append(("Held", f"everything ({safe(state.paused, 200)})"))
+    for hold in state.holds:
+        rows.append(("Held", f"{safe(hold.version, 80)} ({safe(hold.reason, 200)})"))
+    if state.pin is not None:
+        rows.append(("Pinned", f"{safe(state.pin, 80)}     see: osupdate pin --off"))
+    return rows
+
+
+def _channel(status: Status) -> str:
+    channel = safe(status.channel, 80)
+    if {"remote.url", "remote.channel"} & set(status.doubts):
+        return "not known, see Config"
+    if not status.url:
+        return f"{channel} of nowhere: [remote] url is not set"
+    return f"{channel} of {safe(status.url, 200)}"
+
+
 def _next(status: Status) -> list[str]:
     match condition(status):
         case Condition.EMPTY:
+            if status.doubts:
+                return ["Begin: osupdate config --check"]
             if not status.url:
                 return ["Begin: set [remote] url in /etc/osupdate/config.toml"]
             return ["Begin: osupdate check, then osupdate apply"]
@@ -193,7 +222,8 @@ def _next(status: Status) -> list[str]:
                 "See what changes: osupdate apply --dry-run     Take it: osupdate apply"
             ]
         case Condition.HELD:
-            return ["Take it all the same: osupdate unhold, then osupdate apply"]
+            why = obstacle(status)
+            return [why.hint] if why and why.hint else []
         case Condition.STAGED | Condition.ARMED:
             return ["See what changes: osupdate diff     Drop it: osupdate revert"]
         case _:

@@ -10,7 +10,7 @@ from updater.core import text
 from updater.core.index import Row, Stat
 from updater.core.plan import Attributes, Plan, Write, below
 from updater.errors import HostError
-from updater.model import LocalChange
+from updater.model import LocalChange, ObjectId
 from updater.system import checkout, fs, process
 from updater.system.git.objects import Objects
 
@@ -26,6 +26,8 @@ def inspect(
     path: str,
     plan: Plan,
     report: Callable[[int, int], None],
+    sizes: Mapping[ObjectId, int] | None = None,
+    most: int = 0,
 ) -> tuple[dict[bytes, Row], tuple[LocalChange, ...]]:
     """Hash every file of a deployment and compare it with its release.
 
@@ -33,6 +35,8 @@ def inspect(
         path: the deployment's directory.
         plan: a full one of its release: every file as a write.
         report: told files done and files in all.
+        sizes: bytes of blobs, as far as known; a file of another size is not read.
+        most: bytes of the whole release, or 0; nor is a file that is larger.
 
     Returns:
         The rows of the files that are right, and what is not.
@@ -43,13 +47,14 @@ def inspect(
     writes = sorted(plan.writes, key=lambda write: write.path)
     root = os.open(path, _DIRECTORY)
     count = -(-len(writes) // _BATCH)
+    may_have = _may_have(sizes or {}, most)
 
     def start() -> Callable[[int], bytes]:
         directories = checkout.Directories(root)
 
         def work(number: int) -> bytes:
             batch = islice(writes, number * _BATCH, (number + 1) * _BATCH)
-            return b"".join(_look_at(write, directories) for write in batch)
+            return b"".join(_look_at(write, directories, may_have) for write in batch)
 
         return work
 
@@ -61,30 +66,40 @@ def inspect(
         )
         rows, changes = _sort_out(writes, b"".join(answers))
         _add_aliases(root, plan, rows, changes)
-        known = (
+        expected = (
             *(write.path for write in writes),
             *(alias for alias, _ in plan.aliases),
             *(special.path for special in plan.specials),
             *(directory for directory, _ in plan.directories),
         )
-        for directory, look in plan.directories:
-            changes += _look_beside_files(root, directory, look, None)
-        for special in plan.specials:
-            device = os.makedev(*special.device)
-            changes += _look_beside_files(
-                root, special.path, special.attributes, device
-            )
-        changes += checkout.strays(root, known)
+        changes += _beside_files(root, plan)
+        changes += checkout.strays(root, expected)
     finally:
         os.close(root)
     return rows, tuple(sorted(changes, key=lambda change: change.path))
 
 
-def _look_at(write: Write, directories: checkout.Directories) -> bytes:
+def _may_have(sizes: Mapping[ObjectId, int], most: int) -> Callable[[Write, int], bool]:
+    """Whether a file of this size, in bytes, may be what was written."""
+
+    def may_have(write: Write, size: int) -> bool:
+        expected = sizes.get(write.oid)
+        return size <= (most or size) if expected is None else size == expected
+
+    return may_have
+
+
+def _look_at(
+    write: Write,
+    directories: checkout.Directories,
+    may_have: Callable[[Write, int], bool],
+) -> bytes:
     parent, _, name = write.path.rpartition(b"/")
     try:
         directory = directories.open(parent)
         now = checkout.stat_entry(directory, name)
+        if not may_have(write, now.size):
+            return _HASHED.pack(_CONTENT, _NONE, *Stat(*[0] * 8))
         digests = checkout.hash_entry(directory, name, now.size, ("sha256", "sha1"))
         xattrs = checkout.read_xattrs(directory, name)
     except (OSError, HostError) as error:
@@ -160,6 +175,16 @@ def remembered(plan: Plan, rows: Mapping[bytes, Row]) -> dict[bytes, Row]:
     for path, target in plan.aliases:
         known.setdefault(path, known[target])
     return known
+
+
+def _beside_files(root: int, plan: Plan) -> list[LocalChange]:
+    changes = []
+    for directory, look in plan.directories:
+        changes += _look_beside_files(root, directory, look, None)
+    for special in plan.specials:
+        device = os.makedev(*special.device)
+        changes += _look_beside_files(root, special.path, special.attributes, device)
+    return changes
 
 
 def _look_beside_files(

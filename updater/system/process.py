@@ -25,6 +25,15 @@ _FRAME = struct.Struct("<iQ")  # job number (-1: an error instead), length
 _JOB = struct.Struct("<I")
 
 
+def memory_file(data: bytes) -> int:
+    """A descriptor of a file that is on no disk, at its start; the caller closes it."""
+    fd = os.memfd_create("data")
+    with open(fd, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 class Result(Struct, frozen=True):
     """How a program ended."""
 
@@ -41,6 +50,7 @@ def run(
     timeout: float = 60,
     cwd: str | None = None,
     terminal: bool = False,
+    pass_fds: Sequence[int] = (),
 ) -> Result:
     """Run a program to its end. A non-zero exit code is an answer, not an error.
 
@@ -51,6 +61,7 @@ def run(
         timeout: seconds, after which it is killed with its session.
         cwd: its working directory.
         terminal: leave it our terminal, to ask a person; else it has its own session.
+        pass_fds: descriptors that it inherits under the same numbers.
 
     Raises:
         HostError: it is missing, was killed by a signal, or took too long.
@@ -72,6 +83,7 @@ def run(
                 env=_ENVIRONMENT | dict(env or {}),
                 cwd=cwd,
                 start_new_session=not terminal,
+                pass_fds=pass_fds,
             )
         except FileNotFoundError as error:
             raise HostError(f"the program {argv[0]} is not installed") from error
@@ -181,10 +193,8 @@ def spawn(
     import ctypes  # noqa: PLC0415 - not needed to start osupdate
 
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-    feed = os.memfd_create("request")
+    feed = memory_file(stdin)
     try:
-        os.write(feed, stdin)
-        os.lseek(feed, 0, os.SEEK_SET)
         process = subprocess.Popen(
             list(argv),
             stdin=feed,
@@ -375,9 +385,10 @@ def _await_last(number: int, children: dict[int, int]) -> None:
 
 
 def _hand_out(jobs_in: int, handed: int, count: int, until: int) -> int:
-    while handed < min(count, until):
-        os.write(jobs_in, _JOB.pack(handed))
-        handed += 1
+    with contextlib.suppress(BrokenPipeError):  # all have ended; what they say tells
+        while handed < min(count, until):
+            os.write(jobs_in, _JOB.pack(handed))
+            handed += 1
     return handed
 
 

@@ -7,17 +7,21 @@ here first, and it sees only what passed.
 
 import base64
 import binascii
+import calendar
+import hashlib
 import os
 import re
 import struct
-import tempfile
 import time
 import tomllib
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 
 from msgspec import Struct
 
 from updater.core.text import safe
-from updater.errors import ConfigError, UntrustedError
+from updater.core.times import minute
+from updater.errors import ConfigError, HostError, UntrustedError
 from updater.system import fs, process
 
 PROGRAM = "ssh-keygen"
@@ -42,17 +46,40 @@ _DATE = re.compile(r'"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z"')
 _DATE_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
-class Role(Struct, frozen=True):
-    """The keys of a role. `place` is the file they are from; `pinned` when in /etc.
+class Key(Struct, frozen=True):
+    """A line of a trust file: `type base64`, with what a person needs to find it.
 
-    `signers` are allowed-signers lines, `revoked` plain public keys, a line each.
+    `after` and `before` limit when it is valid, in seconds; None does not. `text` is
+    the line as ssh-keygen gets it.
     """
+
+    key: str
+    text: str
+    comment: str
+    where: str
+    after: int | None = None
+    before: int | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """As `ssh-keygen -l` prints it."""
+        return _fingerprint(self.key)
+
+    @property
+    def name(self) -> str:
+        """Fingerprint and comment."""
+        comment = f" ({safe(self.comment, 100)})" if self.comment else ""
+        return f"{self.fingerprint}{comment}"
+
+
+class Role(Struct, frozen=True):
+    """The keys of a role. `place` is the file they are from; `pinned` when in /etc."""
 
     name: str
     place: str
     pinned: bool
-    signers: tuple[str, ...]
-    revoked: tuple[str, ...]
+    signers: tuple[Key, ...]
+    revoked: tuple[Key, ...]
 
 
 def load_role(root: str, name: str) -> Role:
@@ -67,7 +94,7 @@ def load_role(root: str, name: str) -> Role:
     """
     place = _place(root, name)
     signers = [_signer(line, place, name) for line in _lines(place)]
-    keys = [text.split(" ")[-1] for text in signers]
+    keys = [signer.key for signer in signers]
     for number, key in enumerate(keys):
         if key in keys[:number]:
             raise ConfigError(f"{place}: the same key appears twice ({key[-12:]})")
@@ -76,13 +103,26 @@ def load_role(root: str, name: str) -> Role:
             f"no key is trusted for the role {name}: {place} has none",
             hint=f'Add: {name} namespaces="{NAMESPACES[name]}" ssh-ed25519 AAAA...',
         )
-    revoked: dict[str, None] = {}
+    revoked: list[Key] = []
     for directory in (SHIPPED, ACCEPTED, PINNED):
         file = os.path.join(root, directory, REVOKED)
         if os.path.lexists(file):
-            revoked.update((_key(line[1], file, line), None) for line in _lines(file))
+            revoked += [_revoked(line, file) for line in _lines(file)]
     pinned = place == os.path.join(root, PINNED, name)
     return Role(name, place, pinned, tuple(signers), tuple(revoked))
+
+
+def require_program() -> None:
+    """Refuse to go on where nobody could decide on signatures.
+
+    Raises:
+        HostError: ssh-keygen is not installed, or does not run.
+    """
+    try:
+        process.run([PROGRAM, "-Y", "check-novalidate"], timeout=10)
+    except HostError as error:
+        error.hint = "Install OpenSSH's client: ssh-keygen decides on signatures"
+        raise
 
 
 def verify(payload: bytes, signature: bytes, role: Role, now: int) -> None:
@@ -101,24 +141,91 @@ def verify(payload: bytes, signature: bytes, role: Role, now: int) -> None:
     """
     # Written without Z, which OpenSSH before 9.1 does not know; TZ is UTC there.
     at = time.strftime("%Y%m%d%H%M%S", time.gmtime(now))
-    with tempfile.TemporaryDirectory(prefix="osupdate-trust-") as directory:
-        signers = _write(directory, "signers", role.signers)
-        armor = os.path.join(directory, "signature")
-        with open(armor, "xb") as file:
-            file.write(signature)
+    with ExitStack() as stack:
+        fds: list[int] = []
+
+        def file(data: bytes) -> str:
+            """A file in memory alone: nothing is left behind, however this ends."""
+            fds.append(process.memory_file(data))
+            stack.callback(os.close, fds[-1])
+            return f"/proc/self/fd/{fds[-1]}"
+
         argv = [PROGRAM, "-Y", "verify", "-n", NAMESPACES[role.name]]
-        argv += ["-I", role.name, "-f", signers, "-s", armor, f"-Overify-time={at}"]
+        argv += ["-I", role.name, "-f", file(_text(key.text for key in role.signers))]
+        argv += ["-s", file(signature), f"-Overify-time={at}"]
         if role.revoked:
-            argv += ["-r", _write(directory, REVOKED, role.revoked)]
-        result = process.run(argv, stdin=payload)
+            argv += ["-r", file(_text(key.text for key in role.revoked))]
+        result = process.run(argv, stdin=payload, pass_fds=fds)
     if result.code != 0:
-        said = result.stderr or result.stdout
-        raise UntrustedError(
-            "R2",
-            f"the signature is not one of the role {role.name}: "
-            f"ssh-keygen says: {safe(said.strip(), 300)}",
-            hint=f"Trusted keys are those in {role.place}",
+        said = safe((result.stderr or result.stdout).strip(), 300)
+        raise _refusal(signature, role, now, said)
+
+
+def _text(lines: Iterable[str]) -> bytes:
+    return "".join(line + "\n" for line in lines).encode("ascii")
+
+
+def _refusal(signature: bytes, role: Role, now: int, said: str) -> UntrustedError:
+    """Why ssh-keygen, which has decided, did not accept a signature."""
+    signed_by = _signer_of(signature)
+    known = {signer.key: signer for signer in role.signers}
+    gone = {key.key: key for key in role.revoked}
+    hint = f"Trusted keys are those in {role.place}"
+    if signed_by in gone:
+        key = gone[signed_by]
+        text = f"the key {key.name} signed it, which {key.where} revokes"
+    elif signed_by in known:
+        key = known[signed_by]
+        text, hint = _invalid(key, now) or (f"ssh-keygen says: {said}", hint)
+    elif signed_by is not None:
+        name = _fingerprint(signed_by)
+        text = f"the key {name} signed it, which is not trusted for that"
+    else:
+        text = f"ssh-keygen says: {said}"
+    return UntrustedError(
+        "R2", f"the signature is not one of the role {role.name}: {text}", hint=hint
+    )
+
+
+def _invalid(key: Key, now: int) -> tuple[str, str] | None:
+    """Why a key that is trusted is not valid at this time, and what can be done."""
+    if key.before is not None and now >= key.before:
+        text = f"the key {key.name} expired {minute(key.before)} ({key.where})"
+        hint = (
+            "Take a release that a newer key signed; if this one is still good, "
+            f"write a later valid-before into {key.where}"
         )
+    elif key.after is not None and now < key.after:
+        text = (
+            f"the key {key.name} is valid from {minute(key.after)} on ({key.where}), "
+            f"and it is {minute(now)} here"
+        )
+        hint = "Is the clock of this machine right? osupdate doctor"
+    else:
+        return None
+    return text, hint
+
+
+def _signer_of(armor: bytes) -> str | None:
+    """`type base64` of the key that claims to have made a signature (PROTOCOL.sshsig).
+
+    It is for a message: nobody has verified that claim.
+    """
+    try:
+        blob = base64.b64decode(b"".join(armor.split(b"\n")[1:-2]), validate=True)
+        size = struct.unpack_from(">I", blob, 10)[0]
+        key = blob[14 : 14 + size]
+        kind = key[4 : 4 + struct.unpack_from(">I", key)[0]].decode("ascii")
+    except (binascii.Error, struct.error, UnicodeDecodeError):
+        return None
+    if not blob.startswith(b"SSHSIG") or kind not in KEY_TYPES or len(key) != size:
+        return None
+    return f"{kind} {base64.b64encode(key).decode('ascii')}"
+
+
+def _fingerprint(key: str) -> str:
+    digest = hashlib.sha256(base64.b64decode(key.split(" ")[1])).digest()
+    return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
 
 
 def _place(root: str, name: str) -> str:
@@ -181,7 +288,13 @@ def _lines(file: str) -> list[tuple[int, list[str]]]:
     return found
 
 
-def _signer(line: tuple[int, list[str]], file: str, role: str) -> str:
+def _revoked(line: tuple[int, list[str]], file: str) -> Key:
+    number, words = line
+    key = _key(words, file, line)
+    return Key(key, key, " ".join(words[2:]), f"{file}:{number}")
+
+
+def _signer(line: tuple[int, list[str]], file: str, role: str) -> Key:
     number, words = line
     where = f"{file}:{number}"
     if words[0] != role:
@@ -190,12 +303,21 @@ def _signer(line: tuple[int, list[str]], file: str, role: str) -> str:
         )
     if len(words) < 4:
         raise ConfigError(f"{where}: expected principal, options, key type, key")
-    _check_options(words[1], where, role)
+    limits = _check_options(words[1], where, role)
     key = _key(words[2:], file, line)
-    return f"{role} {words[1]} {key}"
+    return Key(
+        key,
+        f"{role} {words[1]} {key}",
+        " ".join(words[4:]),
+        where,
+        limits.get("valid-after"),
+        limits.get("valid-before"),
+    )
 
 
-def _check_options(text: str, where: str, role: str) -> None:
+def _check_options(text: str, where: str, role: str) -> dict[str, int]:
+    """The limits of a key's validity, in seconds."""
+    limits: dict[str, int] = {}
     found: dict[str, str] = {}
     for option in text.split(","):
         name, _, value = option.partition("=")
@@ -203,7 +325,7 @@ def _check_options(text: str, where: str, role: str) -> None:
             raise ConfigError(f"{where}: option {safe(name, 80)} appears twice")
         found[name] = value
         if name in ("valid-after", "valid-before"):
-            _check_date(value, name, where)
+            limits[name] = _date(value, name, where)
         elif name != "namespaces":
             raise ConfigError(
                 f'{where}: option "{safe(name, 80)}"; expected namespaces, '
@@ -215,20 +337,18 @@ def _check_options(text: str, where: str, role: str) -> None:
             f"{where}: namespaces={safe(found.get('namespaces', ''), 80)}; "
             f"expected namespaces={expected}"
         )
+    return limits
 
 
-def _check_date(value: str, name: str, where: str) -> None:
+def _date(value: str, name: str, where: str) -> int:
     date = value[1:-2]
-    try:
-        time.strptime(date, _DATE_FORMATS.get(len(date), ""))
-        fine = _DATE.fullmatch(value)
-    except ValueError:
-        fine = None
-    if not fine:
-        raise ConfigError(
-            f'{where}: {name}={safe(value, 80)}; expected "YYYYMMDDZ" or '
-            '"YYYYMMDDHHMMSSZ": UTC, ending in Z'
-        )
+    if _DATE.fullmatch(value):
+        with suppress(ValueError):
+            return calendar.timegm(time.strptime(date, _DATE_FORMATS[len(date)]))
+    raise ConfigError(
+        f'{where}: {name}={safe(value, 80)}; expected "YYYYMMDDZ" or '
+        '"YYYYMMDDHHMMSSZ": UTC, ending in Z'
+    )
 
 
 def _key(words: list[str], file: str, line: tuple[int, list[str]]) -> str:
@@ -249,10 +369,3 @@ def _key(words: list[str], file: str, line: tuple[int, list[str]]) -> str:
     if not blob.startswith(start) or base64.b64encode(blob).decode("ascii") != text:
         raise ConfigError(f"{where}: the key is not the base64 of an {kind} key")
     return f"{kind} {text}"
-
-
-def _write(directory: str, name: str, lines: tuple[str, ...]) -> str:
-    path = os.path.join(directory, name)
-    with open(path, "x", encoding="ascii") as file:
-        file.writelines(line + "\n" for line in lines)
-    return path

@@ -21,11 +21,16 @@ def agent(monkeypatch):
 
 @pytest.fixture
 def osupdate(agent, tmp_path, capsys):
-    """Runs a command line below an empty root: (exit code, stdout, stderr)."""
+    """Runs a command line below an empty root: (exit code, stdout, stderr).
+
+    The root is not repeated in the commands that are shown: tests of what they say do
+    not care where it is, and test_console.py holds that they name it.
+    """
 
     def run(*argv, root=True):
         code = main([*argv, "--root", str(tmp_path)] if root else list(argv))
-        out, err = capsys.readouterr()
+        named = f"osupdate --root {tmp_path} "
+        out, err = (text.replace(named, "osupdate ") for text in capsys.readouterr())
         return code, out, err
 
     return run

@@ -6,11 +6,12 @@ import sys
 from argparse import Namespace
 
 import pytest
-from support.fake_agent import record
+from support.fake_agent import offer, record
 
+from updater.cli import main
 from updater.cli.console import Console, JsonLines, StageLines, progress_text
-from updater.errors import RefusedError
-from updater.model import LocalChange, Preview
+from updater.errors import BusyError, NoSpaceError, RefusedError
+from updater.model import Applied, Checked, LocalChange, Preview
 
 
 class Terminal(io.StringIO):
@@ -193,3 +194,45 @@ def test_without_utf8_the_dot_is_a_star(monkeypatch):
     monkeypatch.setattr(sys, "stdout", terminal)
     console().lines(["● 2026.04.2"])
     assert terminal.getvalue() == "* 2026.04.2\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "before"),
+    [
+        ((), "osupdate"),
+        (("--root", "{}"), "osupdate --root {}"),
+        (("--root", "{}/a b"), "osupdate --root '{}/a b'"),
+        (("--config", "{}/c.toml"), "osupdate --config {}/c.toml"),
+        (
+            ("--root", "{}", "--config", "{}/c.toml"),
+            "osupdate --root {} --config {}/c.toml",
+        ),
+    ],
+)
+def test_a_shown_command_acts_on_the_machine_that_was_asked(
+    agent, capsys, tmp_path, argv, before
+):
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "c.toml").write_text("")
+    before = before.format(tmp_path, tmp_path)
+    given = [word.format(tmp_path) for word in argv]
+    agent.answers["status"] = NoSpaceError("is full", hint="Free some: osupdate gc")
+    agent.answers["check"] = Checked(offer(), offer(), "")
+    agent.answers["apply"] = Applied("switched", record(), "Undo: osupdate revert")
+
+    main([*given, "status"])
+    assert f"\n  Free some: {before} gc  (exit 7)\n" in capsys.readouterr().err
+    main(["status", "--json", *given])
+    assert json.loads(capsys.readouterr().out)["hint"] == f"Free some: {before} gc"
+    main(["check", *given])
+    out = capsys.readouterr().out
+    assert f"See what changes: {before} apply --dry-run" in out
+    assert f"Take it: {before} apply\n" in out
+    main(["apply", *given])
+    assert capsys.readouterr().out == f"Undo: {before} revert\n"
+
+
+def test_prose_about_osupdate_is_no_command(agent, capsys, tmp_path):
+    agent.answers["status"] = BusyError("another osupdate is at work, osupdate checks")
+    main(["status", "--root", str(tmp_path)])
+    assert str(tmp_path) not in capsys.readouterr().err

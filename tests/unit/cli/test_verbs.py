@@ -5,6 +5,7 @@ import json
 import pytest
 from support.fake_agent import NEW, NOW, OLD, offer, record, status
 
+from updater.errors import RefusedError
 from updater.model import (
     Applied,
     Check,
@@ -352,9 +353,65 @@ def test_config_check_finds_mistakes(osupdate, tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text("[remote]\nurll = 1\n")
     assert osupdate("config", "--check")[0] == 2
+    path.write_text("[remote]\nnovelty = 1\n")
+    assert osupdate("config", "--check")[0] == 2
     code, _, err = osupdate("config")
     assert code == 0
     assert "unknown key" in err
+
+
+def test_config_shows_nothing_where_a_value_is_wrong(osupdate, tmp_path):
+    path = tmp_path / "etc/osupdate/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('[remote]\nurl = "https://me:s3cret@h/a"\n[deploy]\nkeep = "x"\n')
+    for argv in (["config"], ["config", "--json"], ["config", "--check"]):
+        code, out, err = osupdate(*argv)
+        assert code == 2
+        assert "2 mistakes" in out + err
+        assert "remote.token_file" in out + err
+        assert "s3cret" not in out + err
+
+
+@pytest.mark.parametrize(
+    "verb", ["status", "history", "revert", "gc", "verify", "doctor", "diff"]
+)
+def test_a_wrong_value_only_warns_where_the_command_must_work(
+    osupdate, agent, tmp_path, verb
+):
+    path = tmp_path / "etc/osupdate/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('[deploy]\nkeep = "x"\n[remote]\nurll = 1\n')
+    agent.answers[verb] = RefusedError("seen")
+    code, _, err = osupdate(verb)
+    assert code == 3
+    assert err.split("\n")[:3] == [
+        f"osupdate: warning: {path}:2: deploy.keep: expected a whole number from 1 to "
+        '1000, got "x"',
+        f"osupdate: warning: {path}:4: remote.urll: unknown key; did you mean url?",
+        "osupdate: warning: going on with the defaults of remote.url, deploy.keep",
+    ]
+    assert list(agent.doubts) == ["remote.url", "deploy.keep"]
+
+
+@pytest.mark.parametrize("argv", [["check"], ["apply"], ["hold"], ["unhold"]])
+def test_a_wrong_value_stops_what_trusts_the_remote(osupdate, agent, tmp_path, argv):
+    path = tmp_path / "etc/osupdate/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('[deploy]\nkeep = "x"\n')
+    assert osupdate(*argv)[0] == 2
+    assert agent.made == []
+
+
+def test_status_does_not_guess_what_the_configuration_should_say(osupdate, agent):
+    doubts = ("remote.url", "remote.channel", "trust.mode")
+    agent.answers["status"] = status(GOOD, url="", doubts=doubts)
+    out = osupdate("status")[1]
+    assert "Channel   not known, see Config\n" in out
+    assert "Config    has mistakes: osupdate config --check\n" in out
+    assert "Trust     not known, see Config; no release is taken\n" in out
+    value = json.loads(osupdate("status", "--json")[1])
+    assert (value["url"], value["channel"], value["trust"]) == (None, None, None)
+    assert value["doubts"] == list(doubts)
 
 
 def test_json_config_says_where_each_value_is_from(osupdate):

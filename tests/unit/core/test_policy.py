@@ -4,11 +4,14 @@ from support.keys import tag_payload
 from updater.core import policy, statements
 from updater.errors import UntrustedError
 from updater.model import (
+    DeploymentId,
     GitMode,
     Hold,
     MachineFacts,
     Metadata,
     Offer,
+    Record,
+    State,
     TreeEntry,
 )
 
@@ -192,3 +195,84 @@ def test_a_similar_name_is_a_releases():
         for path in (b".osupdate-etc2", b"boot/osupdated", b"etc/osupdate/config.toml")
     ]
     policy.check_places(entries, {})
+
+
+# --- what can be told before the content is here
+
+
+def record(number=41, commit=OLD):
+    return Record(
+        DeploymentId(f"{number}-{commit[:7]}.0"), commit, "2026.04.1", number, None,
+        0, 0, 0, "", signed=True,
+    )  # fmt: skip
+
+
+def state(**changes):
+    return State(deployments=(record(),), **changes)
+
+
+HOLD = Hold("2026.05.1", NEW, 42, "breaks the printer", 0)
+
+
+def test_nothing_known_against_an_offer_is_no_obstacle():
+    assert policy.obstacle(state(), record(), offer()) is None
+    assert policy.obstacle(State(), None, offer()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "text"),
+    [
+        ({"paused": "trade fair"}, "paused", "updates are on hold here: trade fair"),
+        ({"holds": (HOLD,)}, "held", "release 2026.05.1 is held: breaks the printer"),
+        (
+            {"pin": "2026.04.1"},
+            "pinned",
+            "this machine is pinned to 2026.04.1; 2026.05.1 is another release",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_of_an_offer_is_told_with_the_way_out(
+    changes, kind, text
+):
+    found = policy.obstacle(state(**changes), record(), offer())
+    assert (found.kind, found.text) == (kind, text)
+    assert "osupdate " in found.hint
+
+
+def test_a_pin_to_the_offer_is_no_obstacle():
+    for pin in ("2026.05.1", NEW):
+        assert policy.obstacle(state(pin=pin), record(), offer()) is None
+
+
+def test_an_offer_without_a_version_may_be_the_pinned_one():
+    """In a plain repository only the content tells the date in the name."""
+    unnamed = offer(version=None, tag=None, tag_name=None)
+    mine, other = f"2026-05-01-{NEW[:7]}", f"2026-05-01-{OLD[:7]}"
+    assert policy.obstacle(state(pin=mine), record(), unnamed) is None
+    assert policy.obstacle(state(pin=other), record(), unnamed).kind == "pinned"
+
+
+@pytest.mark.parametrize("number", [1, 40, 41])
+def test_an_offer_whose_number_is_known_not_to_be_newer_is_told(number):
+    found = policy.obstacle(state(), record(), offer(number=number))
+    assert found.kind == "older"
+    assert policy.obstacle(state(), record(), offer(number=42)) is None
+
+
+def test_an_offer_that_is_still_here_has_a_known_number():
+    here = State(deployments=(record(), record(40, NEW)))
+    found = policy.obstacle(here, record(), offer())
+    assert "(number 40) is older than the running one (number 41)" in found.text
+    assert "--allow-downgrade" in found.hint
+
+
+def test_an_offer_below_the_security_floor_has_no_way_out():
+    found = policy.obstacle(state(security_floor=42), record(), offer(number=41))
+    assert (found.kind, found.hint) == ("older", None)
+    assert "below the security floor" in found.text
+
+
+def test_what_is_foreseen_may_be_overruled_as_after_the_download():
+    allowed = policy.facts_of(state(), record(), allow_downgrade=True)
+    policy.foresee(offer(), 40, allowed)
+    refused("R4", policy.foresee, offer(), 40, policy.facts_of(state(), record()))

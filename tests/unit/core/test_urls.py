@@ -95,9 +95,38 @@ def test_an_origin_is_scheme_host_and_port():
         assert parse_remote(other).origin != origin
 
 
-def test_a_password_is_not_shown():
-    assert (
-        shown("https://user:secret@example.org/a") == "https://user:***@example.org/a"
-    )
-    assert shown("ssh://git@example.org/a.git") == "ssh://git@example.org/a.git"
-    assert shown("file:///srv/a:b@c.git") == "file:///srv/a:b@c.git"
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://user:s3cret@example.org/a", "https://***@example.org/a"),
+        ("https://s3cret@example.org/a", "https://***@example.org/a"),
+        ("https://u:s3/cr@et@example.org/a", "https://***@example.org/a"),
+        ("ssh://git:s3cret@example.org/a", "ssh://***@example.org/a"),
+        ("file://u:s3cret@example.org/a", "file://***@example.org/a"),
+        ("u:s3cret@example.org:a", "***@example.org:a"),
+    ],
+)
+def test_a_password_is_not_shown(url, expected):
+    assert shown(url) == expected
+    with pytest.raises(ConfigError) as caught:
+        parse_remote(url)
+    assert "s3cret" not in str(caught.value) + str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ssh://git@example.org/a.git",
+        "https://example.org/a@b.git",
+        "file:///srv/a:b@c.git",
+    ],
+)
+def test_a_url_without_a_password_is_shown_as_it_is(url):
+    assert shown(url) == url
+
+
+def test_a_token_in_a_query_is_not_repeated():
+    with pytest.raises(ConfigError) as caught:
+        parse_remote("https://h/a.git?token=s3cret")
+    assert "s3cret" not in str(caught.value)

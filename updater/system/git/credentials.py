@@ -1,8 +1,8 @@
 """Reads the credentials that `[remote]` names, and refuses what would not protect."""
 
 import os
-import re
 
+from updater.core import urls
 from updater.core.text import safe
 from updater.core.urls import Location
 from updater.errors import ConfigError
@@ -10,7 +10,6 @@ from updater.model import RemoteSettings
 from updater.system.git.wire import Credentials
 
 _MOST = 1 << 20  # bytes
-_PROXY = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?\Z")
 
 
 def load(
@@ -64,8 +63,7 @@ def check_proxy(proxy: str | None, location: Location) -> str | None:
         raise ConfigError(
             f"remote.proxy works for https:// only; remote.url is {location.scheme}://"
         )
-    if not _PROXY.match(proxy):
-        raise ConfigError("remote.proxy: expected http://host:port, without a password")
+    urls.check_proxy(proxy)
     return proxy
 
 
