@@ -6,12 +6,19 @@ Times are whole seconds since the epoch, UTC.
 """
 
 from enum import StrEnum
-from typing import Literal, NamedTuple, NewType
+from typing import Annotated, Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-ObjectId = NewType("ObjectId", str)
-DeploymentId = NewType("DeploymentId", str)
+from updater.model.channels import Accepted as Accepted
+from updater.model.channels import Entry as Entry
+from updater.model.channels import Mark as Mark
+from updater.model.channels import Rollout as Rollout
+from updater.model.channels import Signer as Signer
+from updater.model.ids import DeploymentId as DeploymentId
+from updater.model.ids import ObjectId as ObjectId
+
+Floor = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 MANIFEST_PATH = b"usr/lib/osupdate/manifest"
 RELEASE_TOML_PATH = b"usr/lib/osupdate/release.toml"
@@ -106,6 +113,7 @@ class Offer(Struct, frozen=True):
     `version` is None while only the content can tell (unsigned mode without a tag).
     `tag` is the id of the annotated tag object `tag_name`; for a lightweight tag it
     is None, and `ref` names what to fetch. `number` is None until its tag was read.
+    `entry` is the commit of the channel log that proposes it, in signed mode.
     """
 
     url: str
@@ -116,6 +124,7 @@ class Offer(Struct, frozen=True):
     tag_name: str | None = None
     version: str | None = None
     number: int | None = None
+    entry: ObjectId | None = None
 
 
 class Progress(Struct, frozen=True):
@@ -174,6 +183,8 @@ class MachineFacts(Struct, frozen=True):
     """What this machine holds a release against (checks R3 to R5); None: not compared.
 
     `running_number` and `running_commit` are those of the release to be replaced.
+    `version_floor` is the number of the last release that proved itself here.
+    `barriers`, `dead_ends` and `withdrawn` are the channel's.
     """
 
     arch: str | None = None
@@ -183,6 +194,10 @@ class MachineFacts(Struct, frozen=True):
     holds: tuple["Hold", ...] = ()
     pin: str | None = None
     allow_downgrade: bool = False
+    version_floor: int = 0
+    barriers: tuple[Mark, ...] = ()
+    dead_ends: tuple[Mark, ...] = ()
+    withdrawn: tuple[Mark, ...] = ()
 
 
 class Deployment(Struct, frozen=True):
@@ -237,11 +252,13 @@ class RemoteSettings(Struct, frozen=True):
     """`[remote]`: where releases come from. `url` is empty while nobody set one.
 
     `ca`, `known_hosts`, `ssh_key` and `token_file` are paths or systemd credential
-    names, never values. `deadline` bounds one fetch, in seconds.
+    names, never values. `deadline` bounds one fetch, in seconds. `channels` is where
+    the channel and trust branches are, when that is not `url`.
     """
 
     url: str = ""
     channel: str = "stable"
+    channels: str | None = None
     ca: str | None = None
     known_hosts: str | None = None
     ssh_key: str | None = None
@@ -300,6 +317,8 @@ class State(Struct, frozen=True):
     that the phase is about (staged, armed, on trial, or gone back to). `origin` is what
     ran when the transition began, `previous` what `revert` goes to from idle. `linked`
     are the times, from and to in nanoseconds, in which we made or removed links.
+    `accepted` is what the channels said, by URL and channel; `trusted` the tips of
+    trust branches, by URL. `node` is this machine's name where it has no machine-id.
     """
 
     format: int = 1
@@ -315,8 +334,12 @@ class State(Struct, frozen=True):
     holds: tuple[Hold, ...] = ()
     paused: str | None = None
     pin: str | None = None
-    security_floor: int = 0
+    security_floor: Floor = 0
+    version_floor: Floor = 0
     linked: tuple[tuple[int, int], ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    trusted: dict[str, ObjectId] = {}
+    node: str | None = None
 
 
 class LocalChange(Struct, frozen=True):
@@ -356,7 +379,7 @@ class Status(Struct, frozen=True):
 class Obstacle(Struct, frozen=True):
     """Why an offer will not be taken here, as far as one can tell before it is here.
 
-    `kind`: paused, held, pinned, older.
+    `kind`: paused, held, pinned, older, withdrawn, dead-end, barrier, turn.
     """
 
     kind: str
