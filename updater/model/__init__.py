@@ -17,6 +17,9 @@ from updater.model.channels import Rollout as Rollout
 from updater.model.channels import Signer as Signer
 from updater.model.ids import DeploymentId as DeploymentId
 from updater.model.ids import ObjectId as ObjectId
+from updater.model.settings import RemoteSettings as RemoteSettings
+from updater.model.settings import TrustMode as TrustMode
+from updater.model.settings import TrustSettings as TrustSettings
 
 Floor = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
@@ -24,14 +27,6 @@ MANIFEST_PATH = b"usr/lib/osupdate/manifest"
 RELEASE_TOML_PATH = b"usr/lib/osupdate/release.toml"
 NOTES_PATH = b"usr/lib/osupdate/notes.md"
 PACKAGES_PATH = b"usr/lib/osupdate/packages.json"
-
-
-class TrustMode(StrEnum):
-    """`[trust] mode`."""
-
-    SIGNED = "signed"
-    TAG = "tag"
-    UNSIGNED = "unsigned"
 
 
 class GitMode(StrEnum):
@@ -246,33 +241,6 @@ class Package(Struct, frozen=True, omit_defaults=True):
     def built_from(self) -> str:
         """The version of the source package, as its changelog tells it."""
         return self.source_version or self.version
-
-
-class RemoteSettings(Struct, frozen=True):
-    """`[remote]`: where releases come from. `url` is empty while nobody set one.
-
-    `ca`, `known_hosts`, `ssh_key` and `token_file` are paths or systemd credential
-    names, never values. `deadline` bounds one fetch, in seconds. `channels` is where
-    the channel and trust branches are, when that is not `url`.
-    """
-
-    url: str = ""
-    channel: str = "stable"
-    channels: str | None = None
-    ca: str | None = None
-    known_hosts: str | None = None
-    ssh_key: str | None = None
-    token_file: str | None = None
-    proxy: str | None = None
-    history: Literal["shallow", "full"] = "shallow"
-    deadline: int = 3600
-
-
-class TrustSettings(Struct, frozen=True):
-    """`[trust]`: what makes a release this machine's; `product` None is any."""
-
-    mode: TrustMode = TrustMode.SIGNED
-    product: str | None = None
 
 
 class Phase(StrEnum):
