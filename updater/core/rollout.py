@@ -70,7 +70,7 @@ def due(rollout: Rollout, place: float) -> int | None:
 
 def paused(rollout: Rollout, now: int) -> Rollout:
     """The rollout, stopped at the fraction that it has reached."""
-    return replace(rollout, limit=fraction(rollout, now))
+    return replace(rollout, limit=round(fraction(rollout, now), 6))
 
 
 def resumed(rollout: Rollout, now: int) -> Rollout:

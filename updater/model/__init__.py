@@ -6,7 +6,7 @@ Times are whole seconds since the epoch, UTC.
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
