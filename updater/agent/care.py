@@ -257,10 +257,12 @@ def _trust(room: Room) -> Finding:
         text = "UNSIGNED: whoever controls the remote controls this machine"
         return Finding("warning", "trust", text, 'Sign releases: trust.mode = "tag"')
     try:
-        signature.load_role(room.layout.root, "release")
+        roles = ["release"] + ["channel"] * (room.mode is TrustMode.SIGNED)
+        for role in roles:
+            signature.load_role(room.layout.root, role)
     except ConfigError as error:
         return Finding("problem", "trust", str(error), error.hint)
-    return Finding("ok", "trust", "the release keys are well-formed")
+    return Finding("ok", "trust", f"the {' and '.join(roles)} keys are well-formed")
 
 
 def _programs() -> list[Finding]:

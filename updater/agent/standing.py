@@ -5,7 +5,7 @@ import os
 from updater.agent.room import Room
 from updater.core import machine, policy, urls
 from updater.core.text import safe
-from updater.model import Checked, Offer, Record, State, Status
+from updater.model import Checked, Offer, Record, State, Status, TrustMode
 
 
 def status(room: Room) -> Status:
@@ -30,13 +30,17 @@ def status(room: Room) -> Status:
         now=room.now(),
         available=available(state, running),
         doubts=tuple(room.doubts),
+        log=room.accepted(state),
+        turn=room.turn(state, available(state, running)),
+        device_time=room.device_time(state),
+        pinned=room.mode is not TrustMode.UNSIGNED and room.is_pinned(),
     )
 
 
 def _channel(room: Room, state: State) -> str:
     """The channel; when the configuration does not tell, the one last asked."""
     if room.knows("remote.channel") or state.offer is None:
-        return room.settings.remote.channel
+        return room.remote(state).channel
     return state.offer.channel
 
 
@@ -57,7 +61,8 @@ def check_now(room: Room, state: State) -> Checked:
             return Checked(offer, None, f"{safe(target.version)} is staged already")
         name = safe(running.version) if running else "nothing"
         return Checked(offer, None, f"{name} is the newest in {safe(offer.channel)}")
-    obstacle = policy.obstacle(state, running, found)
+    log, turn = room.accepted(state), room.turn(state, found)
+    obstacle = policy.obstacle(state, running, found, log, turn)
     if obstacle is not None:
         return Checked(offer, found, obstacle.text, obstacle)
     if running is None:

@@ -24,7 +24,7 @@ from updater.agent.obtain import (
     require_judge,
 )
 from updater.agent.room import Room, Surveyed
-from updater.core import machine, names, policy
+from updater.core import channel, machine, names, policy
 from updater.core.plan import Plan
 from updater.core.text import plural, safe, show_path, size
 from updater.errors import RefusedError, UntrustedError
@@ -54,6 +54,7 @@ class Request(Struct, frozen=True):
     arm: bool = True
     full: bool = False
     allow_downgrade: bool = False
+    reason: str | None = None
 
 
 def apply(room: Room, state: State, request: Request) -> Applied:
@@ -63,6 +64,8 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         OsupdateError: what runs is as it was.
     """
     state = switch.settle(room, state)
+    if state.going_down:
+        request = replace(request, allow_downgrade=True)
     make_store(room)
     if request.full:
         heal_store(room)
@@ -86,8 +89,14 @@ def apply(room: Room, state: State, request: Request) -> Applied:
     staged = next((r for r in state.deployments if r.commit == offer.commit), None)
     if staged and not request.full and not request.download_only:
         return _use_kept(room, state, staged, request)
-    facts = policy.facts_of(state, running, allow_downgrade=request.allow_downgrade)
+    facts = policy.facts_of(
+        state,
+        running,
+        allow_downgrade=request.allow_downgrade,
+        log=room.accepted(state),
+    )
     policy.foresee(offer, policy.known_number(state, offer), facts)
+    _require_turn(room, state, offer, request)
     try:
         return _bring(room, state, offer, request, complete=request.full)
     except UntrustedError as error:
@@ -97,6 +106,28 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         heal_store(room)
         room.watcher.notice(f"{error}; fetching the complete release instead")
         return _bring(room, room.load(), offer, request, complete=True)
+
+
+def _require_turn(room: Room, state: State, offer: Offer, request: Request) -> None:
+    """Wait for this machine's turn in a rollout, unless a person named the release.
+
+    Raises:
+        RefusedError: it is not its turn.
+    """
+    turn = room.turn(state, offer)
+    name = safe(offer.version or offer.commit[:7], 100)
+    reason = request.reason or "no reason given"
+    named = request.wanted not in (None, "available")
+    if turn is not None and not named:
+        raise RefusedError(
+            f"{name} is being rolled out: {turn}",
+            hint=f"To take it now: osupdate apply {name} --reason TEXT",
+        )
+    if turn is not None:
+        text = f"{name} before its turn, named by a person: {safe(reason, 500)}"
+        room.tell("override", text, commit=offer.commit, turn=turn)
+    elif request.reason is not None:
+        room.tell("reason", f"{name}: {safe(reason, 500)}", commit=offer.commit)
 
 
 def _kept_deployment(room: Room, state: State, request: Request) -> Record | None:
@@ -111,6 +142,10 @@ def _offer(room: Room, state: State, wanted: str | None) -> tuple[State, Offer]:
     if room.offline and state.download:
         offer = state.download.offer
         if wanted in (None, "available", offer.version, offer.commit, offer.tag_name):
+            log = room.accepted(state)
+            if log is not None:
+                now = room.device_time(state)
+                channel.check_time(log.entry, now, room.synchronised_clock())
             return state, offer
     return find_offer(room, state, wanted)
 
@@ -151,7 +186,7 @@ def _verify_kept(room: Room, state: State, record: Record, request: Request) -> 
         UntrustedError: R1 to F4.
     """
     tag_name = f"release/{record.version}" if record.tag else None
-    remote = room.settings.remote
+    remote = room.remote(state)
     offer = Offer(
         url=remote.url,
         channel=remote.channel,

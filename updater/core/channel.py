@@ -24,6 +24,7 @@ FILE = b"channel.toml"
 TAG_FILE = b"release.tag"
 BARRIERS = b"tags"  # a directory: one raw tag object a barrier, named by its number
 MAX_SIZE = 1 << 20  # bytes
+MAX_FILES = 10_000  # of an entry
 MAX_HOURS = 24 * 366
 MAX_REASON = 500  # characters
 AHEAD = 86400  # seconds that a statement may be dated ahead of the clock

@@ -13,7 +13,7 @@ import re
 
 from msgspec.structs import replace
 
-from updater.core.times import clock_time
+from updater.core.times import clock_time, minute
 from updater.model import Entry, ObjectId, Rollout
 
 HOUR = 3600
@@ -89,3 +89,13 @@ def sentence(entry: Entry, place: float, now: int) -> str | None:
     if at is None:
         return f"the rollout is stopped below this machine's place ({share})"
     return f"this machine's turn is at {clock_time(at, now)}; {share}"
+
+
+def speed(rolled: Rollout, now: int) -> str | None:
+    """How fast a release reaches the fleet; None when everybody may have it."""
+    if rolled.hours == 0 and rolled.limit >= 1 and now >= rolled.start:
+        return None
+    share = f"{100 * fraction(rolled, now):.0f} % now"
+    if rolled.limit < 1:
+        return f"stopped, {share}"
+    return f"{rolled.hours} h from {minute(rolled.start)}, {share}"

@@ -17,6 +17,11 @@ from updater.model.channels import Rollout as Rollout
 from updater.model.channels import Signer as Signer
 from updater.model.ids import DeploymentId as DeploymentId
 from updater.model.ids import ObjectId as ObjectId
+from updater.model.remote import Candidate as Candidate
+from updater.model.remote import Offer as Offer
+from updater.model.remote import Progress as Progress
+from updater.model.remote import RemoteHead as RemoteHead
+from updater.model.remote import Tag as Tag
 from updater.model.settings import RemoteSettings as RemoteSettings
 from updater.model.settings import TrustMode as TrustMode
 from updater.model.settings import TrustSettings as TrustSettings
@@ -72,80 +77,6 @@ class Metadata(Struct, frozen=True):
     gid: int = 0
     hardlink: bytes | None = None
     xattrs: tuple[tuple[str, bytes], ...] = ()
-
-
-class Tag(Struct, frozen=True):
-    """The payload of a release tag, parsed strictly (DESIGN 3.3), and its signature."""
-
-    commit: ObjectId
-    name: str
-    tagger_time: int
-    headline: str
-    text: str
-    product: str
-    arch: str
-    version: str
-    number: int
-    security_floor: int
-    tree_sha256: str
-    files: int
-    size: int
-    payload: bytes
-    signature: bytes
-
-
-class RemoteHead(Struct, frozen=True):
-    """One advertised ref. `peeled` is what an annotated tag points at."""
-
-    name: str
-    oid: ObjectId
-    peeled: ObjectId | None = None
-
-
-class Offer(Struct, frozen=True):
-    """What the remote proposes; nothing of it is verified yet.
-
-    `version` is None while only the content can tell (unsigned mode without a tag).
-    `tag` is the id of the annotated tag object `tag_name`; for a lightweight tag it
-    is None, and `ref` names what to fetch. `number` is None until its tag was read.
-    `entry` is the commit of the channel log that proposes it, in signed mode.
-    """
-
-    url: str
-    channel: str
-    ref: str
-    commit: ObjectId
-    tag: ObjectId | None = None
-    tag_name: str | None = None
-    version: str | None = None
-    number: int | None = None
-    entry: ObjectId | None = None
-
-
-class Progress(Struct, frozen=True):
-    """How far a download is.
-
-    `phase`: connecting, preparing (the server works), receiving, indexing. `received`
-    counts bytes; `total` is 0 until the server has told how many objects come.
-    """
-
-    phase: str
-    received: int = 0
-    objects: int = 0
-    total: int = 0
-    indexed: int = 0
-
-
-class Candidate(Struct, frozen=True):
-    """An offer whose bytes are here, trusted by nobody.
-
-    `objects` is the path of a bare object database that belongs to the fetching
-    child, or None when everything was here already. `received` counts bytes.
-    """
-
-    offer: Offer
-    objects: str | None
-    received: int = 0
 
 
 class Release(Struct, frozen=True):
@@ -287,6 +218,8 @@ class State(Struct, frozen=True):
     are the times, from and to in nanoseconds, in which we made or removed links.
     `accepted` is what the channels said, by URL and channel; `trusted` the tips of
     trust branches, by URL. `node` is this machine's name where it has no machine-id.
+    `channel` was chosen here, in place of the configured one; `going_down` lets the
+    next update lead to an older release.
     """
 
     format: int = 1
@@ -308,6 +241,8 @@ class State(Struct, frozen=True):
     accepted: tuple[Accepted, ...] = ()
     trusted: dict[str, ObjectId] = {}
     node: str | None = None
+    channel: str | None = None
+    going_down: bool = False
 
 
 class LocalChange(Struct, frozen=True):
@@ -325,7 +260,9 @@ class Status(Struct, frozen=True):
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
-    `doubts` are the dotted keys of the configuration that cannot be read.
+    `doubts` are the dotted keys of the configuration that cannot be read. `log` is what
+    the channel says, `turn` why it is not this machine's turn, `device_time` what
+    expiry is judged at. `pinned`: /etc says which keys count; nothing rotates them.
     """
 
     state: State
@@ -342,6 +279,10 @@ class Status(Struct, frozen=True):
     now: int
     available: Offer | None = None
     doubts: tuple[str, ...] = ()
+    log: Accepted | None = None
+    turn: str | None = None
+    device_time: int = 0
+    pinned: bool = False
 
 
 class Obstacle(Struct, frozen=True):
@@ -362,6 +303,16 @@ class Checked(Struct, frozen=True):
     available: Offer | None
     why: str
     obstacle: Obstacle | None = None
+
+
+class Followed(Struct, frozen=True):
+    """The channel of this machine; after a change with `before`, and what it offers."""
+
+    channel: str
+    configured: str
+    log: Accepted | None
+    before: str | None
+    checked: Checked | None
 
 
 class Preview(Struct, frozen=True):

@@ -9,14 +9,16 @@ import os
 import time
 import tomllib
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from msgspec import Struct
 
 from updater.core import signers as files
-from updater.core.signers import NAMESPACES, REVOKED, Key, fingerprint, signer_of
+from updater.core import trust
+from updater.core.signers import NAMESPACES, REVOKED, ROLES, Key, fingerprint, signer_of
 from updater.core.text import safe
 from updater.core.times import minute
+from updater.core.trust import TrustSet
 from updater.errors import ConfigError, HostError, UntrustedError
 from updater.system import fs, process
 
@@ -76,7 +78,9 @@ def require_program() -> None:
         raise
 
 
-def verify(payload: bytes, signature: bytes, role: Role, now: int) -> None:
+def verify(
+    payload: bytes, signature: bytes, role: Role, now: int, check: str = "R2"
+) -> Key | None:
     """Return when a key of the role signed these bytes and is valid now.
 
     Args:
@@ -85,9 +89,13 @@ def verify(payload: bytes, signature: bytes, role: Role, now: int) -> None:
         role: whose keys count.
         now: device time, seconds. Never a date from the payload: an expired key could
             claim any.
+        check: what a refusal is called: C2 for a channel, R2 for a release.
+
+    Returns:
+        The key that signed, for people to read.
 
     Raises:
-        UntrustedError: R2.
+        UntrustedError: `check`.
         HostError: ssh-keygen is missing, was killed or hangs.
     """
     # Written without Z, which OpenSSH before 9.1 does not know; TZ is UTC there.
@@ -109,14 +117,98 @@ def verify(payload: bytes, signature: bytes, role: Role, now: int) -> None:
         result = process.run(argv, stdin=payload, pass_fds=fds)
     if result.code != 0:
         said = safe((result.stderr or result.stdout).strip(), 300)
-        raise _refusal(signature, role, now, said)
+        raise _refusal(signature, role, now, said, check)
+    signed_by = signer_of(signature)
+    return next((key for key in role.signers if key.key == signed_by), None)
+
+
+def root_signers(
+    found: TrustSet, keys: TrustSet, revoked: tuple[Key, ...], now: int
+) -> tuple[Key, ...]:
+    """The different root keys of a set that signed a trust statement.
+
+    Args:
+        found: the statement and its signatures.
+        keys: whose root keys count; each counts once, however often it signed.
+        revoked: keys that do not count.
+        now: device time.
+
+    Raises:
+        HostError: ssh-keygen could not decide.
+    """
+    known = {key.key: key for key in keys.keys["root"]}
+    signed: dict[str, Key] = {}
+    for armor in found.signatures.values():
+        key = known.get(signer_of(armor) or "")
+        if key is None or key.key in signed:
+            continue
+        role = Role("root", key.where, pinned=False, signers=(key,), revoked=revoked)
+        with suppress(UntrustedError):
+            verify(found.statement, armor, role, now, "T1")
+            signed[key.key] = key
+    return tuple(signed.values())
+
+
+def load_trust(root: str) -> TrustSet | None:
+    """The set of keys that counts; None when it has no root key, and cannot rotate.
+
+    Raises:
+        ConfigError: what is there is not what it should be.
+    """
+    shipped, accepted = (os.path.join(root, place) for place in (SHIPPED, ACCEPTED))
+    place = accepted if _version(accepted) > _version(shipped) else shipped
+    if not os.path.lexists(os.path.join(place, "root")):
+        return None
+    names = os.listdir(place)
+    content = {n: _read(os.path.join(place, n)) for n in trust.FILES if n in names}
+    if trust.FILE not in names:
+        return _unversioned(content, place)
+    armors = {n: _read(os.path.join(place, n)) for n in names if trust.is_signature(n)}
+    try:
+        return trust.parse(_read(os.path.join(place, trust.FILE)), content, armors)
+    except UntrustedError as error:
+        raise ConfigError(f"{place}: {error.reason}") from error
+
+
+def _unversioned(content: dict[str, bytes], place: str) -> TrustSet:
+    """Keys that came without trust.toml: version 0, one root key signs what follows."""
+    keys = {
+        role: files.parse_role(content.get(role, b""), os.path.join(place, role), role)
+        for role in ROLES
+    }
+    revoked = files.parse_revoked(content.get(REVOKED, b""), place)
+    return TrustSet(0, 0, 1, b"", content, keys, revoked)
+
+
+def store_trust(root: str, found: TrustSet) -> None:
+    """Let a verified set count from now on, durably and at once.
+
+    Raises:
+        HostError.
+    """
+    link = os.path.join(root, ACCEPTED)
+    old = os.path.realpath(link)
+    name = f"{os.path.basename(link)}-{found.version}"
+    directory = os.path.join(os.path.dirname(link), name)
+    fs.remove_tree(directory)
+    fs.make_directories(directory, 0o755)
+    content = {trust.FILE: found.statement} | found.files | found.signatures
+    for file, data in content.items():
+        fs.write_durably(os.path.join(directory, file), data)
+    if os.path.isdir(link) and not os.path.islink(link):
+        fs.rename(link, f"{link}-by-hand")
+    fs.replace_link(name, link)
+    if os.path.isdir(old) and old not in (directory, os.path.realpath(directory)):
+        fs.remove_tree(old)
 
 
 def _text(lines: Iterable[str]) -> bytes:
     return "".join(line + "\n" for line in lines).encode("ascii")
 
 
-def _refusal(signature: bytes, role: Role, now: int, said: str) -> UntrustedError:
+def _refusal(
+    signature: bytes, role: Role, now: int, said: str, check: str
+) -> UntrustedError:
     """Why ssh-keygen, which has decided, did not accept a signature."""
     signed_by = signer_of(signature)
     known = {signer.key: signer for signer in role.signers}
@@ -134,7 +226,7 @@ def _refusal(signature: bytes, role: Role, now: int, said: str) -> UntrustedErro
     else:
         text = f"ssh-keygen says: {said}"
     return UntrustedError(
-        "R2", f"the signature is not one of the role {role.name}: {text}", hint=hint
+        check, f"the signature is not one of the role {role.name}: {text}", hint=hint
     )
 
 
