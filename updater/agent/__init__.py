@@ -19,6 +19,7 @@ from updater.model import (
     LedgerEntry,
     Reverted,
     Status,
+    Trusted,
     Verified,
 )
 from updater.settings import Settings
@@ -70,6 +71,12 @@ class Agent:
             return channels.follow(
                 self._room, state, name, allow_downgrade=allow_downgrade
             )
+
+    def trusted(self) -> Trusted:
+        """Which keys count here, and until when."""
+        from updater.agent import keys  # noqa: PLC0415
+
+        return keys.trusted(self._room, self._room.load())
 
     def apply(
         self,

@@ -121,7 +121,7 @@ def _rotate(
                 "T1", f"the branch {trust.BRANCH} is gone, and it was here before"
             )
         return state
-    revoked = signature.load_role(room.layout.root, "release").revoked
+    revoked = signature.load_revoked(room.layout.root)
     steps = walk(tip, objects, current, revoked, room.device_time(state))
     before = current
     for step in steps:

@@ -15,6 +15,8 @@ from updater.model.channels import Entry as Entry
 from updater.model.channels import Mark as Mark
 from updater.model.channels import Rollout as Rollout
 from updater.model.channels import Signer as Signer
+from updater.model.channels import Trusted as Trusted
+from updater.model.channels import TrustedKey as TrustedKey
 from updater.model.ids import DeploymentId as DeploymentId
 from updater.model.ids import ObjectId as ObjectId
 from updater.model.remote import Candidate as Candidate

@@ -65,3 +65,30 @@ class Accepted(Struct, frozen=True):
     release_number: int
     at: int
     signers: tuple[Signer, ...] = ()
+
+
+class TrustedKey(Struct, frozen=True):
+    """A key that counts here, or is revoked: for what, from which file, and when."""
+
+    role: str
+    name: str
+    where: str
+    after: int | None
+    before: int | None
+
+
+class Trusted(Struct, frozen=True):
+    """The keys of a machine or a repository.
+
+    `version` is None without root keys: then nothing rotates. `missing` are roles
+    without a key, `signers` who signed what was accepted last.
+    """
+
+    version: int | None
+    threshold: int | None
+    pinned: bool
+    keys: tuple[TrustedKey, ...]
+    revoked: tuple[TrustedKey, ...]
+    missing: tuple[str, ...]
+    signers: tuple[Signer, ...]
+    now: int

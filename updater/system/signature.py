@@ -56,13 +56,22 @@ def load_role(root: str, name: str) -> Role:
             f"no key is trusted for the role {name}: {place} has none",
             hint=f'Add: {name} namespaces="{NAMESPACES[name]}" ssh-ed25519 AAAA...',
         )
+    pinned = place == os.path.join(root, PINNED, name)
+    return Role(name, place, pinned, signers, load_revoked(root))
+
+
+def load_revoked(root: str) -> tuple[Key, ...]:
+    """The keys that any place revokes.
+
+    Raises:
+        ConfigError: a line is not a plain public key.
+    """
     revoked: list[Key] = []
     for directory in (SHIPPED, ACCEPTED, PINNED):
         file = os.path.join(root, directory, REVOKED)
         if os.path.lexists(file):
             revoked += files.parse_revoked(_read(file), file)
-    pinned = place == os.path.join(root, PINNED, name)
-    return Role(name, place, pinned, signers, tuple(revoked))
+    return tuple(revoked)
 
 
 def require_program() -> None:
