@@ -6,6 +6,7 @@ here first, and it sees only what passed.
 """
 
 import os
+import re
 import time
 import tomllib
 from collections.abc import Iterable
@@ -27,6 +28,8 @@ SHIPPED = "usr/share/osupdate/trust"
 ACCEPTED = "var/lib/osupdate/trust"
 PINNED = "etc/osupdate/trust"
 MAX_FILE = 1 << 20  # bytes
+
+_VERSION = re.compile(r"trust-[0-9]+\Z")
 
 
 class Role(Struct, frozen=True):
@@ -196,7 +199,6 @@ def store_trust(root: str, found: TrustSet) -> None:
         HostError.
     """
     link = os.path.join(root, ACCEPTED)
-    old = os.path.realpath(link)
     name = f"{os.path.basename(link)}-{found.version}"
     directory = os.path.join(os.path.dirname(link), name)
     fs.remove_tree(directory)
@@ -207,8 +209,9 @@ def store_trust(root: str, found: TrustSet) -> None:
     if os.path.isdir(link) and not os.path.islink(link):
         fs.rename(link, f"{link}-by-hand")
     fs.replace_link(name, link)
-    if os.path.isdir(old) and old not in (directory, os.path.realpath(directory)):
-        fs.remove_tree(old)
+    for other in os.listdir(os.path.dirname(link)):
+        if _VERSION.match(other) and other != name:
+            fs.remove_tree(os.path.join(os.path.dirname(link), other))
 
 
 def _text(lines: Iterable[str]) -> bytes:
