@@ -218,7 +218,11 @@ class World:
         self.repository.ref(f"refs/heads/{branch}", oid)
 
     def trust(self, version, signers, *, parents=None, threshold=1, **changed):
-        """Append a version to the branch trust; keywords are contents of its files."""
+        """Append a version to the branch trust.
+
+        `signers` are names of keys (`name:namespace`), `files` contents beside the
+        statement, `tamper` changes what was signed; other keywords its values.
+        """
         content = {
             "root": self.line("root", "root1"),
             "release": self.line("release", "release"),
@@ -236,12 +240,13 @@ class World:
             "threshold": threshold,
             "files": digests,
         }
-        statement = changed.pop("statement", None) or toml(values | changed)
+        tamper = changed.pop("tamper", bytes)
+        statement = toml(values | changed)
         for number, name in enumerate(signers, 1):
             key, _, namespace = name.partition(":")
             armor = keys.sign(statement, self.ring[key], namespace or "osupdate-trust")
             content[f"trust.{number}.sig"] = armor.decode()
-        content["trust.toml"] = statement.decode()
+        content["trust.toml"] = tamper(statement).decode()
         rows = [
             ("100644", name, self.repository.blob(text.encode()))
             for name, text in sorted(content.items())
