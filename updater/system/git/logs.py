@@ -73,7 +73,7 @@ class LogStore:
 
     def repack(self, tips: Sequence[ObjectId]) -> None:
         """Make one pack of many, with deltas, and leave out what no tip needs."""
-        old = set(os.listdir(self._packs))
+        old = set(os.listdir(self._packs)) if os.path.isdir(self._packs) else set()
         if len(old) <= 2 * MAX_PACKS:
             return
         configure()
@@ -81,6 +81,8 @@ class LogStore:
         builder = pygit2.PackBuilder(repository)
         seen: set[str] = set()
         for tip in tips:
+            if tip not in repository:
+                continue  # accepted, and lost since; the next check brings it
             for commit in repository.walk(pygit2.Oid(hex=tip)):
                 if str(commit.id) not in seen:
                     seen.add(str(commit.id))
