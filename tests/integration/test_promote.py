@@ -1,19 +1,22 @@
 """promote, publish --channel and trust, held to stock git and ssh-keygen."""
 
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
-from support.channels import make_ring
+from support.channels import MACHINE_ID, make_ring
 from support.factory import make_rootfs, publish_release
 from support.keys import public
 from support.machine import Machine
 from support.remote import GIT_ENV, git, snapshot
 
-from updater.core import channel, statements
+from updater.core import channel, rollout, statements
 from updater.publish.place import Place
 
 DAY = 86400
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="session")
@@ -333,3 +336,76 @@ def test_a_revoked_key_stays_revoked(publisher):
     found = publisher.machine.run("trust", "show", "--repo", publisher.repo, "--json")
     assert len(found.json["revoked"]) == 1
     assert found.json["version"] == 3
+
+
+# --- docs/channels.md and docs/trust.md, run as they stand
+
+
+def blocks(page):
+    """The shell lines of a page's section "By hand"."""
+    text = (DOCS / page).read_text().partition("## By hand")[2]
+    return re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def shell(script, cwd, **variables):
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=cwd,
+        env=GIT_ENV | {key: str(value) for key, value in variables.items()},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_page_on_channels_checks_a_log_by_hand(publisher, tmp_path):
+    publisher.promote("1.0")
+    accepted = git("rev-parse", "channel/stable", cwd=publisher.repo)
+    publisher.promote("1.1", "--rollout", "24")
+    signers, machine_id = tmp_path / "signers", tmp_path / "machine-id"
+    signers.write_text(
+        f'channel namespaces="git" {public(publisher.ring["channel"])}\n'
+    )
+    machine_id.write_text(f"{MACHINE_ID}\n")
+    hand = tmp_path / "hand"
+    hand.mkdir()
+    lines = shell(
+        "".join(blocks("channels.md")), hand, REPO=f"file://{publisher.repo}",
+        V="1.1", C="stable", CHANNEL=signers, ACCEPTED=accepted, MACHINE_ID=machine_id,
+    )  # fmt: skip
+    assert {"signed", "goes on", "same", "2", "number = 2"} <= set(lines)
+    tag = git("rev-parse", "release/1.1", cwd=publisher.repo)
+    assert tag in lines
+    place = rollout.position(rollout.node_id(MACHINE_ID), tag)
+    assert int(lines[-1], 16) / 2**64 == pytest.approx(place, abs=2**-52)
+
+
+def test_the_page_on_trust_makes_and_checks_a_version_by_hand(publisher, tmp_path):
+    publisher.init()
+    other = f"{publisher.ring['other']}.pub"
+    publisher.trust("add", "release", other)
+    publisher.trust("revoke", other)  # version 3: the page makes version 4
+    make, check = blocks("trust.md")
+    for name in ("root1", "new"):
+        key = publisher.ring["root1" if name == "root1" else "root2"]
+        (tmp_path / name).write_bytes(key.read_bytes())
+        (tmp_path / name).chmod(0o600)
+        (tmp_path / f"{name}.pub").write_bytes(key.with_suffix(".pub").read_bytes())
+    (tmp_path / "root2").write_bytes((tmp_path / "root1").read_bytes())
+    (tmp_path / "root2").chmod(0o600)
+    script = make.replace("/srv/acme.git", str(publisher.repo))
+    shell(script, tmp_path)
+    assert (
+        publisher.machine.run("trust", "show", "--repo", publisher.repo, "--json").json[
+            "version"
+        ]
+        == 4
+    )
+    lines = shell(check, tmp_path / "trust")
+    digests = [line.split()[0] for line in lines if line.endswith("  -")]
+    named = [line.split('"')[1] for line in lines if " = " in line]
+    assert digests == named
+    assert len(digests) == 4
