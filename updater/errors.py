@@ -104,3 +104,21 @@ class HealthError(OsupdateError):
 
     exit_code = 8
     code = "health"
+
+
+def not_loadable(error: BaseException) -> HostError | None:
+    """What this system lacks, when that is why a library could not be loaded."""
+    if isinstance(error, ImportError):
+        return HostError(
+            f"the Python module {error.name or '?'} cannot be loaded: {error}",
+            hint="Is this Python complete, and osupdate installed with its libraries? "
+            "In Debian: python3, not python3-minimal",
+        )
+    # pygit2, when it is imported; its class is out of reach when that fails.
+    if type(error).__name__ == "GitError" and "failed to load certif" in str(error):
+        return HostError(
+            "no certificates of authorities are on this system, and libgit2 does not "
+            "start without",
+            hint="Install ca-certificates",
+        )
+    return None

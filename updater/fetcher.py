@@ -10,7 +10,12 @@ import errno
 import os
 import sys
 
-from updater.errors import NoSpaceError, OsupdateError, UntrustedError
+from updater.errors import (
+    NoSpaceError,
+    OsupdateError,
+    UntrustedError,
+    not_loadable,
+)
 from updater.system.git import privileges, wire
 
 # Python loads these when they are first used, and may be out of reach by then.
@@ -30,7 +35,7 @@ def main() -> int:
         _prepare(request)
         _answer(request)
     except MemoryError:
-        return _fail("refused", "the server sent more than fits into the memory limit")
+        return _fail("memory", "the server sent more than fits into the memory limit")
     except wire.FailedError as error:
         return _fail(error.kind, str(error))
     except NoSpaceError as error:
@@ -43,7 +48,8 @@ def main() -> int:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return _fail("space" if full else "host", f"the download: {error.strerror}")
     except Exception as error:  # noqa: BLE001 - its text could hold anything
-        return _fail("host", f"the fetching process failed: {type(error).__name__}")
+        reason = not_loadable(error) or type(error).__name__
+        return _fail("host", f"the fetching process failed: {reason}")
     return 0
 
 

@@ -13,7 +13,7 @@ from support.factory import make_key, make_rootfs, publish_release
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs/json"
-CHANGING = ["apply", "check", "hold", "unhold", "pin", "gc"]
+CHANGING = ["apply", "check", "hold", "unhold", "pin"]
 
 
 @pytest.fixture

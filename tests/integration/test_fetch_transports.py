@@ -17,7 +17,7 @@ from support.remote import (
 from updater.core.index import Index, Row, Stat
 from updater.errors import ConfigError, TransportError, UsageError
 from updater.model import TrustMode
-from updater.system.git.child import ObjectSources
+from updater.system.git.child import FetchLimits, ObjectSources
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +226,33 @@ def test_deltas_are_resolved_from_the_files_of_a_deployment(tmp_path):
         again = client.fetch(client.check(), sources)
     assert len(client.said) == 1
     assert content_ids(made, second) <= ids(again.objects)
+
+
+def test_a_difference_that_takes_too_much_memory_is_fetched_completely(tmp_path):
+    """libgit2 holds the old file and the new one, of 30 MB each; whole files stream."""
+    made = Repository(tmp_path)
+    noise = bytearray(random.Random(1).randbytes(30 << 20))
+    first = made.commit({"a": bytes(noise)})
+    noise[:100] = bytes(100)
+    second = made.commit({"a": bytes(noise)}, "2")
+    made.git("repack", "-adq")
+    store = tmp_path / "store"
+    git("clone", "-q", "--bare", made.path, store)
+    git("update-ref", "refs/heads/stable", first, cwd=store)
+    git("tag", "-d", "2", cwd=store)
+    git("-c", "gc.reflogExpire=now", "repack", "-adq", cwd=store)
+    sources = ObjectSources((first,), (str(store / "objects"),))
+    with HttpServer(made.root) as server:
+        client = Client(tmp_path, f"{server.base}/os.git")
+        assert client.fetch(client.check(), sources).received < 1 << 20
+        assert client.said == []
+        client.limits = FetchLimits(memory=50 << 20)
+        candidate = client.fetch(client.check(), sources)
+    assert candidate.received > 30 << 20
+    assert content_ids(made, second) <= ids(candidate.objects)
+    [said] = client.said
+    assert "memory" in said
+    assert "complete" in said
 
 
 @pytest.mark.parametrize("gone", ["deployment", "index", "damaged index"])

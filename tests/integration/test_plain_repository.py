@@ -6,7 +6,7 @@ import time
 
 import pytest
 from support import trees
-from support.factory import Symlink, make_rootfs
+from support.factory import Symlink, make_key, make_rootfs
 from support.machine import Machine
 
 SECOND = 1_600_000_000
@@ -215,9 +215,10 @@ def test_a_history_that_was_rewritten_is_taken_by_its_date(machine, plain, tmp_p
     assert_runs(machine, plain, "HEAD", tmp_path)
 
 
-def test_without_asking_for_it_unsigned_content_is_refused(machine, plain):
+def test_without_asking_for_it_unsigned_content_is_refused(machine, plain, tmp_path):
     machine.configure(trust={"mode": "tag"})
     (machine.etc / "trust").mkdir(exist_ok=True)
+    (machine.etc / "trust/release").write_text(make_key(tmp_path)[1])
     done = machine.run("apply", code=3)
     assert "not released" in done.err
     assert list(machine.deployments.iterdir()) == []

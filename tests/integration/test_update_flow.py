@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -112,6 +113,21 @@ def test_unchanged_files_are_shared_and_what_people_edit_is_not(updated):
         assert not (old / path).samefile(new / path)
 
 
+def test_the_preview_tells_what_the_new_deployment_adds_on_disk(updated):
+    """Not how much larger the release is: it lies beside the old one."""
+    before = {p.lstat().st_ino for p in updated.deployments.rglob("*")}
+    events = [
+        json.loads(line) for line in updated.run("apply", "--json").out.splitlines()
+    ]
+    [shown] = [e["preview"] for e in events if e["event"] == "preview"]
+    files = [p.lstat() for p in updated.current.rglob("*")]
+    new = [f for f in files if not stat.S_ISDIR(f.st_mode) and f.st_ino not in before]
+    assert shown["written_files"] == len(new)
+    assert shown["written_bytes"] == sum(f.st_size for f in new)
+    report = updated.run("diff", "--json").json
+    assert shown["written_bytes"] > report["size"]["installed_delta"]
+
+
 def test_a_second_apply_has_nothing_to_do(updated):
     updated.run("apply", "1.1")
     before = updated.everything()
@@ -158,8 +174,21 @@ def test_without_root_privileges_it_is_the_same_content(story, tmp_path):
     assert_runs(machine, story, "1.0")
     assert not (machine.current / "usr/bin/su").stat().st_mode & 0o7000
     assert machine.current.lstat().st_uid != 0
-    assert "privileges" in machine.finish("status").out
+    assert "Rights    without root" in machine.finish("status").out
     machine.finish("verify", "--exit-code")
+    (machine.state_dir / "state.json").unlink()
+    assert "Rights    without root" in machine.finish("status").out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root lays out, another one looks")
+def test_who_looks_does_not_change_what_was_laid_out(updated):
+    """Owners were applied by root, whoever asks."""
+    assert "Rights" not in updated.run("status").out
+    updated.prefix = UNPRIVILEGED
+    status = updated.finish("status", "--json").json
+    assert status["running"]["version"] == "1.1"
+    assert status["unprivileged"] is False
+    assert "Rights" not in updated.finish("status").out
 
 
 # --- what people changed, and what broke
@@ -329,6 +358,30 @@ def test_going_back_to_a_deployment_that_cannot_run_is_refused(updated, old, sto
     updated.run("verify", "--repair", "1.0")
     updated.run("revert")
     assert_runs(updated, story, "1.0")
+
+
+def test_where_every_other_deployment_is_held_revert_says_so(updated):
+    updated.run("revert")
+    before = updated.everything()
+    refused = updated.run("revert", code=1)
+    assert "every other deployment is held; 1.1 is the newest of them" in refused.err
+    assert "osupdate revert 1.1" in refused.err
+    assert updated.everything() == before
+    doctor = updated.run("doctor").out
+    assert "revert has nowhere to go: every other deployment is held" in doctor
+    updated.run("revert", "1.1")
+    assert updated.running == "1.1"
+
+
+def test_a_kept_release_that_lost_files_is_refused_with_the_way_to_repair(updated, old):
+    (old / "usr/bin/hello").unlink()
+    refused = updated.run("apply", "1.0", "--allow-downgrade", code=3)
+    assert "/usr/bin/hello: blob " in refused.err
+    assert "Bring back: osupdate verify --repair 1.0" in refused.err
+    assert updated.running == "1.1"
+    updated.run("verify", "--repair", "1.0")
+    updated.run("apply", "1.0", "--allow-downgrade")
+    assert updated.running == "1.0"
 
 
 TERABYTE = 1 << 40
@@ -618,6 +671,7 @@ def test_what_a_pin_excludes_is_not_offered_as_an_update(updated):
     refused = updated.run("apply", code=3)
     assert "pinned to 1.1" in refused.err
     assert fetched(updated) == []
+    assert updated.events[-1] == "refused"
     updated.run("pin", "--off")
     updated.run("check", "--exit-code", code=100)
 

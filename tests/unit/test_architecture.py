@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "cli": {*BASE, "agent", "report", "lock", "publish", "config", "settings", "cli"},
     "service": {*BASE, "agent", "report", "lock", "publish", "config", "settings"}
     | {"system.bus"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors"},
     "__init__": set(),
 }
 """Room -> what its modules may import of the package."""

@@ -156,9 +156,9 @@ class Agent:
 
     def doctor(self) -> list[Finding]:
         """Look at everything that an update will need."""
-        from updater.agent import care  # noqa: PLC0415
+        from updater.agent import doctor  # noqa: PLC0415
 
-        return care.doctor(self._room)
+        return doctor.look(self._room)
 
     def diff(
         self, left: str | None, right: str | None, paths: Sequence[bytes]

@@ -47,6 +47,7 @@ def _record(layout: Layout, name: str, number: int, commit: ObjectId) -> Record:
     path = layout.deployment(DeploymentId(name))
     told = _release_toml(os.path.join(path, os.fsdecode(RELEASE_TOML_PATH)))
     version = told.version if told else commit[:7]
+    found = os.lstat(path)
     tag = _ref(os.path.join(layout.repository, "refs/tags/release", version))
     return Record(
         id=DeploymentId(name),
@@ -55,11 +56,12 @@ def _record(layout: Layout, name: str, number: int, commit: ObjectId) -> Record:
         number=number,
         tag=tag,
         created=told.created if told else 0,
-        staged_at=int(os.lstat(path).st_ctime),
+        staged_at=int(found.st_ctime),
         size=0,
         headline="",
         signed=tag is not None,
         security_floor=told.security_floor if told else 0,
+        owners=found.st_uid == 0,
     )
 
 

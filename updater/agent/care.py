@@ -1,18 +1,15 @@
 """Taking care of what is here: verify and repair, holds and the pin, gc, doctor."""
 
 import os
-import shutil
-from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from updater.agent import look, public
 from updater.agent.obtain import prune
 from updater.agent.room import Room
-from updater.core import machine, names
-from updater.core.text import plural, safe, size
+from updater.core import names
+from updater.core.text import safe
 from updater.errors import (
-    ConfigError,
     HostError,
     OsupdateError,
     UsageError,
@@ -20,19 +17,16 @@ from updater.errors import (
 from updater.model import (
     Collected,
     DeploymentId,
-    Finding,
     Hold,
     Record,
     State,
-    TrustMode,
 )
 from updater.steps import collect
-from updater.system import checkout, fs, process, signature
+from updater.system import fs
 from updater.system.git.keeper import Keeper
 from updater.system.git.logs import LogStore
 
 PACKS = 4  # of objects.git; with more, gc makes one of them
-LOW_SPACE = 256 << 20  # bytes
 
 
 def hold(room: Room, state: State, wanted: str | None, reason: str) -> Hold | None:
@@ -197,101 +191,41 @@ def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
 
 def _tidy(room: Room, state: State) -> State:
     """Leave of deployments, downloads, indexes and packs what the state still names."""
-    layout, here = room.layout, {record.commit for record in state.deployments}
-    ids = [record.id for record in state.deployments]
-    for problem in collect.remove_leftovers(layout.deployments, ids, room.booted()):
-        room.watcher.notice(problem)
-    done = state.download is not None and state.download.offer.commit in here
-    download = state.download.directory if state.download and not done else None
-    incoming = set(os.listdir(layout.incoming)) - {download}
-    _delete(room, layout.incoming, incoming)
-    known = {f"{record.id}.idx" for record in state.deployments}
-    directory = os.path.dirname(room.layout.index(DeploymentId("x")))
-    _delete(room, directory, set(os.listdir(directory)) - known)
-    for place in (layout.state_dir, layout.public, os.path.dirname(layout.current)):
-        _delete(room, place, [n for n in os.listdir(place) if n.endswith(".tmp")])
-    public.forget_reports(layout, here)
+    for path in leftovers(room, state):
+        try:
+            fs.remove_tree(path)
+        except HostError as error:  # it is named, and stops no other
+            room.watcher.notice(str(error))
+    layout = room.layout
+    public.forget_reports(layout, {record.commit for record in state.deployments})
     public.show_booted(layout, room.booted())
     Keeper(layout.repository).make()
+    done = state.download is not None and _pending(state) is None
     return room.save(replace(state, download=None)) if done else state
 
 
-def _delete(room: Room, directory: str, names_: Iterable[str]) -> None:
-    """Delete leftovers; one that cannot be deleted is named, and stops no other."""
-    for name in names_:
-        try:
-            fs.remove_tree(os.path.join(directory, name))
-        except HostError as error:
-            room.watcher.notice(str(error))
+def leftovers(room: Room, state: State) -> list[str]:
+    """Paths of interrupted runs, which nothing names.
 
-
-def doctor(room: Room) -> list[Finding]:
-    """Look at everything that an update will need."""
-    found = [_state(room), _trust(room), *_programs(), *_disk(room)]
-    state = room.load() if found[0].level == "ok" else State()
-    booted = room.booted()
-    if state.deployments and machine.find(state, booted) is None:
-        found.append(
-            Finding(
-                "problem",
-                "current",
-                f"{room.layout.current} points at no deployment that is known here",
-                "Choose one: osupdate apply VERSION",
-            )
-        )
-    if state.phase != "idle":
-        found.append(
-            Finding("warning", "phase", f"a transition stands at {state.phase}")
-        )
-    return found
-
-
-def _state(room: Room) -> Finding:
-    try:
-        state = room.load()
-    except HostError as error:
-        return Finding("problem", "state", str(error), error.hint)
-    text = f"{plural(len(state.deployments), 'deployment')}, phase {state.phase}"
-    return Finding("ok", "state", text)
-
-
-def _trust(room: Room) -> Finding:
-    if room.mode is TrustMode.UNSIGNED:
-        text = "UNSIGNED: whoever controls the remote controls this machine"
-        return Finding("warning", "trust", text, 'Sign releases: trust.mode = "tag"')
-    try:
-        roles = ["release"] + ["channel"] * (room.mode is TrustMode.SIGNED)
-        for role in roles:
-            signature.load_role(room.layout.root, role)
-    except ConfigError as error:
-        return Finding("problem", "trust", str(error), error.hint)
-    return Finding("ok", "trust", f"the {' and '.join(roles)} keys are well-formed")
-
-
-def _programs() -> list[Finding]:
-    try:
-        process.run(["ssh-keygen", "-Y", "check-novalidate"], timeout=10)
-    except HostError as error:
-        hint = "Install OpenSSH's client: ssh-keygen decides on signatures"
-        return [Finding("problem", "ssh-keygen", str(error), hint)]
-    return [Finding("ok", "ssh-keygen", "is installed")]
-
-
-def _disk(room: Room) -> list[Finding]:
-    path = room.layout.deployments
-    free = fs.free_bytes(path)
-    low = free < LOW_SPACE
+    Raises:
+        OSError.
+    """
+    layout = room.layout
+    ids = [record.id for record in state.deployments]
+    index = os.path.dirname(layout.index(DeploymentId("x")))
     found = [
-        Finding(
-            "warning" if low else "ok",
-            "disk",
-            f"{size(free)} free below {room.layout.below(room.settings.deploy.path)}",
-            "Free some: osupdate gc" if low else None,
-        )
+        (layout.deployments, collect.unnamed(layout.deployments, ids, room.booted())),
+        (layout.incoming, set(os.listdir(layout.incoming)) - {_pending(state)}),
+        (index, set(os.listdir(index)) - {f"{name}.idx" for name in ids}),
     ]
-    if os.path.isdir(path) and os.access(path, os.W_OK):
-        shares = "reflinks" if checkout.can_clone(path) else "hardlinks"
-        found.append(Finding("ok", "sharing", f"unchanged files become {shares}"))
-    if shutil.which("git") is None:
-        found.append(Finding("ok", "git", "is not installed, and not needed"))
-    return found
+    for place in (layout.state_dir, layout.public, os.path.dirname(layout.current)):
+        found.append((place, [n for n in os.listdir(place) if n.endswith(".tmp")]))
+    return [os.path.join(place, n) for place, names_ in found for n in sorted(names_)]
+
+
+def _pending(state: State) -> str | None:
+    """The download that is still to be laid out."""
+    here = {record.commit for record in state.deployments}
+    if state.download is None or state.download.offer.commit in here:
+        return None
+    return state.download.directory

@@ -131,4 +131,5 @@ def _record(room: Room, name: DeploymentId, release: Release) -> Record:
         headline=release.headline,
         signed=release.tree_sha256 is not None,
         security_floor=release.security_floor,
+        owners=room.owner.privileged,
     )

@@ -377,9 +377,12 @@ def directories(paths: Sequence[str]) -> Iterator[list[int]]:
 
 
 def deployment_id(number: int, commit: ObjectId, taken: Sequence[str]) -> DeploymentId:
-    """A name for a new deployment: `<number>-<short id>.<serial>`."""
-    serial = 0
-    while f"{number}-{commit[:7]}.{serial}" in taken:
+    """A name for a new deployment: `<number>-<short id>.<serial>`.
+
+    Not that of a leftover either, which perhaps cannot be deleted.
+    """
+    serial, names = 0, {name.removesuffix(".tmp") for name in taken}
+    while f"{number}-{commit[:7]}.{serial}" in names:
         serial += 1
     return DeploymentId(f"{number}-{commit[:7]}.{serial}")
 

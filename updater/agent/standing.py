@@ -25,7 +25,7 @@ def status(room: Room) -> Status:
         channel=_channel(room, state),
         url=urls.shown(room.settings.remote.url),
         mode=room.mode,
-        unprivileged=not room.owner.privileged,
+        unprivileged=not (running.owners if running else room.owner.privileged),
         enter_command=enter_command(room) if running else None,
         now=room.now(),
         available=available(state, running),

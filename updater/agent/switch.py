@@ -189,11 +189,7 @@ def revert(
         return Reverted(running, None, None, f"{safe(running.version)} runs again")
     target = wanted or machine.previous(state, booted)
     if target is None:
-        raise HostError(
-            "there is no other deployment to go back to",
-            hint="Name an older release to fetch: osupdate apply VERSION "
-            "--allow-downgrade",
-        )
+        raise _nowhere(state, booted)
     if running and target.id == running.id:
         return Reverted(running, None, None, f"{safe(running.version)} runs already")
     reopen(target, room.layout.deployments)
@@ -212,6 +208,21 @@ def revert(
     room.tell("reverted", f"{safe(target.version)} runs again", deployment=target.id)
     after = f"Now {safe(target.version)} ({target.commit[:7]})."
     return Reverted(target, None, held, after)
+
+
+def _nowhere(state: State, booted: DeploymentId | None) -> HostError:
+    others = [record for record in state.deployments if record.id != booted]
+    if not others:
+        hint = "Name an older release to fetch: osupdate apply VERSION"
+        return HostError(
+            "there is no other deployment to go back to",
+            hint=f"{hint} --allow-downgrade",
+        )
+    name = safe(others[-1].version)
+    return HostError(
+        f"every other deployment is held; {name} is the newest of them",
+        hint=f"To run it all the same: osupdate revert {name}",
+    )
 
 
 def _drop(room: Room, state: State, reason: str | None, *, hold: bool) -> Reverted:

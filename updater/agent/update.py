@@ -89,13 +89,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
     staged = next((r for r in state.deployments if r.commit == offer.commit), None)
     if staged and not request.full and not request.download_only:
         return _use_kept(room, state, staged, request)
-    facts = policy.facts_of(
-        state,
-        running,
-        allow_downgrade=request.allow_downgrade,
-        log=room.accepted(state),
-    )
-    policy.foresee(offer, policy.known_number(state, offer), facts)
+    _foresee(room, state, offer, request)
     _require_turn(room, state, offer, request)
     try:
         return _bring(room, state, offer, request, complete=request.full)
@@ -130,6 +124,25 @@ def _require_turn(room: Room, state: State, offer: Offer, request: Request) -> N
         room.tell("reason", f"{name}: {safe(reason, 500)}", commit=offer.commit)
 
 
+def _foresee(room: Room, state: State, offer: Offer, request: Request) -> None:
+    """Refuse before the download what can be told before it.
+
+    Raises:
+        UntrustedError: R4, R5.
+    """
+    facts = policy.facts_of(
+        state,
+        room.running(state),
+        allow_downgrade=request.allow_downgrade,
+        log=room.accepted(state),
+    )
+    try:
+        policy.foresee(offer, policy.known_number(state, offer), facts)
+    except UntrustedError as error:
+        room.tell("refused", str(error), commit=offer.commit)
+        raise
+
+
 def _kept_deployment(room: Room, state: State, request: Request) -> Record | None:
     """A deployment on disk that the person named; it needs no network."""
     if request.wanted is None or request.full or request.download_only:
@@ -155,7 +168,12 @@ def _use_kept(room: Room, state: State, record: Record, request: Request) -> App
     if running and record.id == running.id:
         return Applied("nothing", record, f"{safe(record.version)} runs already")
     surveyed = look.survey(room, state)
-    _verify_kept(room, state, record, request)
+    try:
+        _verify_kept(room, state, record, request)
+    except UntrustedError as error:
+        if error.check == "F2":  # it lost files here
+            error.hint = f"Bring back: osupdate verify --repair {safe(record.version)}"
+        raise
     if request.dry_run or not request.arm:
         return Applied("staged", record, f"{safe(record.version)} is laid out already")
     preview = Preview(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from updater.cli.console import Console
 from updater.cli.parser import parse
-from updater.errors import OsupdateError, UsageError
+from updater.errors import OsupdateError, UsageError, not_loadable
 from updater.report import objects
 
 INTERRUPTED = 130  # 128 + SIGINT
@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _internal(error: Exception) -> OsupdateError:
+    if lacking := not_loadable(error):
+        lacking.__cause__ = error
+        return lacking
     if isinstance(error, OSError) and error.strerror:
         where = f": {os.fsdecode(error.filename)}" if error.filename else ""
         made: OsupdateError = _InternalError(f"{error.strerror}{where}", unchanged="")

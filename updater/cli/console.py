@@ -20,6 +20,7 @@ WIDTH = 72  # columns of a stage line
 _REFRESH = 0.1  # seconds between two drawings of the progress line
 _RED, _GREEN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[1m", "\033[0m"
 _ALARMS = ("PROBLEM", "STALE")
+_GAP = re.compile(r" {5,}(?=[A-Z])")  # between two commands of a line
 
 
 class Console:
@@ -142,7 +143,11 @@ class Console:
         return self._command.sub(lambda _: self._program, text)
 
     def _fit(self, line: str) -> str:
+        """A line as it is printed; commands that got long stand below each other."""
+        commands = len(self._command.findall(line))
         line = self._naming_machine(line)
+        if commands > 1 and len(line) > WIDTH:
+            line = _GAP.sub("\n", line)
         encoding = (sys.stdout.encoding or "ascii").lower()
         return line if encoding.startswith("utf") else line.replace("●", "*")
 

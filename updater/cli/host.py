@@ -39,7 +39,8 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
     parser = subparsers.add_parser(
         "doctor",
         help="look for what would make an update fail",
-        description="Check programs, keys, disk, state and the network's settings.",
+        description="Look at the configuration, the remote and its credentials, keys,\n"
+        "clock, disk, objects and deployments. Changes nothing; asks no network.",
         epilog="example:\n  osupdate doctor",
     )
     parser.set_defaults(func=run_doctor)

@@ -137,7 +137,11 @@ class Deployment(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True, omit_defaults=False):
-    """What state.json remembers of a deployment: ids and names, nothing believed."""
+    """What state.json remembers of a deployment: ids and names, nothing believed.
+
+    `owners`: whether it has owners, and with them setuid, setgid, capabilities and
+    devices; not when somebody without root privileges laid it out.
+    """
 
     id: DeploymentId
     commit: ObjectId
@@ -150,6 +154,7 @@ class Record(Struct, frozen=True, omit_defaults=False):
     headline: str
     signed: bool
     security_floor: int = 0
+    owners: bool = True
 
 
 class Package(Struct, frozen=True, omit_defaults=True):
@@ -262,6 +267,7 @@ class Status(Struct, frozen=True):
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
+    `unprivileged`: what runs, or will be laid out where nothing does, has no owners.
     `doubts` are the dotted keys of the configuration that cannot be read. `log` is what
     the channel says, `turn` why it is not this machine's turn, `device_time` what
     expiry is judged at. `pinned`: /etc says which keys count; nothing rotates them.

@@ -73,7 +73,7 @@ def files(report: Report, width: int = 80) -> str:
 
 
 def _head(report: Report, width: int) -> list[str]:
-    """Which releases, how much to download, how much larger on disk."""
+    """Which releases, how much to download, how much larger the release is."""
     old, new = report.old, report.new
     if old is None:
         lines = [f"{_side(new)}, the first release here"]
@@ -88,7 +88,7 @@ def _head(report: Report, width: int) -> list[str]:
     if report.download is not None:
         told.append(f"download {size(report.download)}")
     if report.grows is not None and not report.paths:
-        told.append(f"disk {signed(report.grows)}")
+        told.append(f"release {signed(report.grows)}")
     right = ", ".join(told)
     if right and len(lines[-1]) + 4 + len(right) > width:
         lines.append("")

@@ -94,8 +94,9 @@ def preview(shown: Preview) -> list[str]:
     if shown.headline:
         lines.append(f"RELEASE    {safe(shown.headline, 200)}")
     lines.append(
-        f"WRITES     {plural(shown.written_files, 'file')} "
-        f"({size(shown.written_bytes)}), shares {shown.kept_files:,} with what is here"
+        f"DISK       +{size(shown.written_bytes)} now: "
+        f"{plural(shown.written_files, 'file')} written, {shown.kept_files:,} shared "
+        "with what is here"
     )
     if shown.local_changes:
         count = count_of_changes(len(shown.local_changes))

@@ -28,7 +28,7 @@ from updater.model import (
 from updater.system import fs, signature
 from updater.system.git import child, incoming
 from updater.system.git.child import FetchLimits, ObjectSources
-from updater.system.git.failures import MissingBasesError
+from updater.system.git.failures import MemoryLimitError, MissingBasesError
 from updater.system.git.objects import Objects
 from updater.system.git.retry import patiently
 from updater.system.signature import Role
@@ -108,7 +108,7 @@ def fetch_logs(
     sources = ObjectSources(haves=tuple(haves), directories=(stored,))
     try:
         return patiently(lambda: attempt(sources), sleep)
-    except MissingBasesError:
+    except (MissingBasesError, MemoryLimitError):
         return patiently(lambda: attempt(ObjectSources()), sleep)
 
 

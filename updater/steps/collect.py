@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from updater.core.index import Row
 from updater.core.plan import below
-from updater.errors import HostError
 from updater.model import DeploymentId, Record, State
 from updater.system import checkout, fs
 
@@ -84,31 +83,31 @@ def remove(path: str, index_path: str) -> int:
     """
     before = fs.free_bytes(os.path.dirname(path))
     temporary = f"{path}.tmp"
-    if os.path.isdir(path):
-        fs.rename(path, temporary)
-    fs.remove_tree(temporary)
     fs.remove_tree(index_path)
+    if os.path.isdir(path):
+        try:
+            fs.rename(path, temporary)
+        except OSError as error:
+            raise fs.host_error(error, f"cannot delete {path}") from error
+    fs.remove_tree(temporary)
     return max(0, fs.free_bytes(os.path.dirname(path)) - before)
 
 
-def remove_leftovers(
+def unnamed(
     deployments: str, known: Iterable[DeploymentId], booted: DeploymentId | None
 ) -> list[str]:
-    """Delete what an interrupted run left: `.tmp`, and deployments that nobody names.
+    """What an interrupted run left there: `.tmp`, and deployments that nobody names.
 
-    Nothing else is touched, and where what runs is not known, no deployment is.
+    Nothing else is, and where what runs is not known, no deployment is.
 
-    Returns:
-        What could not be deleted, and why.
+    Raises:
+        OSError.
     """
     names = set(known)
     sane = booted in names
-    problems = []
-    for name in os.listdir(deployments):
-        unnamed = sane and name not in names and bool(_NAME.match(name))
-        if name.endswith(".tmp") or unnamed:
-            try:
-                fs.remove_tree(os.path.join(deployments, name))
-            except HostError as error:
-                problems.append(str(error))
-    return problems
+    return [
+        name
+        for name in os.listdir(deployments)
+        if name.endswith(".tmp")
+        or (sane and name not in names and bool(_NAME.match(name)))
+    ]

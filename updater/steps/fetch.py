@@ -9,13 +9,17 @@ from updater.model import Candidate, Offer, Progress, RemoteSettings
 from updater.system import fs
 from updater.system.git import child, incoming
 from updater.system.git.child import FetchLimits, ObjectSources
-from updater.system.git.failures import MissingBasesError
+from updater.system.git.failures import MemoryLimitError, MissingBasesError
 from updater.system.git.retry import patiently
 
 _PARTIAL = ".part"
 _COMPLETE = (
     "The download builds on files that are not here unchanged; "
     "fetching the complete release instead."
+)
+_TOO_LARGE = (
+    "The download is the difference of a file too large for the memory that a fetch "
+    "may use; fetching the complete release instead."
 )
 
 
@@ -42,7 +46,7 @@ def fetch(
         limits: what the remote may cost.
         progress: called a few times a second.
         allow_plain: whether http and git are acceptable.
-        announce: called with a sentence when everything is fetched once more.
+        announce: called with a sentence that must be read.
         sleep: waits that many seconds between two tries.
         secrets_dir: where credential names are looked up.
 
@@ -55,7 +59,7 @@ def fetch(
         TransportError, RefusedError, HostError, NoSpaceError: nothing is left behind.
     """
     fs.make_directories(incoming_dir, 0o700)
-    _remove_leftovers(incoming_dir)
+    _remove_leftovers(incoming_dir, announce)
     final = os.path.join(incoming_dir, offer.commit)
     unfinished = final + _PARTIAL
 
@@ -89,14 +93,18 @@ def _attempts(
 ) -> int:
     try:
         return patiently(lambda: attempt(sources), sleep)
-    except MissingBasesError:
+    except (MissingBasesError, MemoryLimitError) as error:
         if not sources.haves:
             raise
-    announce(_COMPLETE)
+        why = _COMPLETE if isinstance(error, MissingBasesError) else _TOO_LARGE
+    announce(why)
     return patiently(lambda: attempt(ObjectSources()), sleep)
 
 
-def _remove_leftovers(incoming_dir: str) -> None:
+def _remove_leftovers(incoming_dir: str, announce: Callable[[str], None]) -> None:
     for name in os.listdir(incoming_dir):
         if name.endswith(_PARTIAL):
-            fs.remove_tree(os.path.join(incoming_dir, name))
+            try:
+                fs.remove_tree(os.path.join(incoming_dir, name))
+            except HostError as error:
+                announce(str(error))

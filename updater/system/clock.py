@@ -1,16 +1,13 @@
-"""The kernel's word on the clock: whether somebody keeps it right (adjtimex(2))."""
+"""The kernel's clock: whether somebody keeps it right (adjtimex(2))."""
 
 import ctypes
 
-_TIME_ERROR = 5  # "clock not synchronized"
-_SIZE = 512  # bytes, more than struct timex has anywhere
+_TIMEX = 256  # bytes; struct timex has 208
+_UNSYNCHRONISED = 5  # TIME_ERROR
 
 
-def is_synchronised() -> bool:
-    """Whether the kernel's clock is synchronised; what cannot be asked is not."""
-    buffer = ctypes.create_string_buffer(_SIZE)  # modes 0: ask only
-    try:
-        state = int(ctypes.CDLL(None).adjtimex(buffer))
-    except (OSError, AttributeError):
-        return False
-    return 0 <= state < _TIME_ERROR
+def is_synchronised() -> bool | None:
+    """Whether the kernel calls the clock synchronised; None when it does not say."""
+    # All zero: `modes` is 0, which only asks.
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))
+    return None if state < 0 else state != _UNSYNCHRONISED

@@ -11,7 +11,6 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable
 
 from updater.core.text import size
 from updater.errors import HostError, NoSpaceError
@@ -191,39 +190,66 @@ def open_beneath(root: int, path: bytes) -> int:
 def remove_tree(path: str) -> None:
     """Delete a directory and everything below it, or a file; absent is fine.
 
-    Directories without write permission are opened up first, as an owner may.
+    Directories without write permission are opened up first, as an owner may. What
+    cannot be deleted stops nothing else from being.
 
     Raises:
-        HostError.
+        HostError: something is left; the message names one.
     """
-
-    def unlock(remove: Callable[..., object], name: str, error: BaseException) -> None:
-        if isinstance(error, FileNotFoundError):
-            return
-        if not isinstance(error, PermissionError):
-            raise error
-        parent = os.path.dirname(name)
-        os.chmod(parent, 0o700)
-        if stat.S_ISDIR(os.lstat(name).st_mode):
-            os.chmod(name, 0o700)
-            shutil.rmtree(name)
-        else:
-            remove(name)
-
     if mounted := mounts_below(path):
         raise HostError(
             f"{path} is not deleted: {mounted[0]} is mounted there",
             hint=f"umount {mounted[0]}",
         )
-    try:
-        if os.path.lexists(path) and not stat.S_ISDIR(os.lstat(path).st_mode):
-            os.unlink(path)
+    removal = _Removal()
+    removal.remove(path)
+    if not removal.stuck:
+        return
+    (name, error), *others = removal.stuck.items()
+    more = f", and {len(others)} more" if others else ""
+    failed = host_error(error, f"cannot delete {name}{more}")
+    if isinstance(error, PermissionError):
+        failed.hint = f"Is it immutable? lsattr -d {name}; chattr -i {name}"
+    raise failed from error
+
+
+class _Removal:
+    """Deletes what can be deleted; `stuck` is what could not, and why."""
+
+    def __init__(self) -> None:
+        self.stuck: dict[str, OSError] = {}
+        self._opened: set[str] = set()
+
+    def remove(self, path: str) -> None:
+        try:
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                shutil.rmtree(path, onerror=lambda _, name, info: self._on(name, info))
+            else:
+                os.unlink(path)
+        except OSError as error:
+            self._note(path, error)
+
+    def _on(self, name: str, info: tuple[object, BaseException, object]) -> None:
+        error = info[1]
+        if not isinstance(error, OSError):
+            raise error
+        if not isinstance(error, PermissionError) or name in self._opened:
+            self._note(name, error)
             return
-        shutil.rmtree(
-            path, onerror=lambda call, name, info: unlock(call, name, info[1])
-        )
-    except OSError as error:
-        raise host_error(error, f"cannot delete {path}") from error
+        self._opened.add(name)
+        try:
+            os.chmod(os.path.dirname(name), 0o700)
+            if stat.S_ISDIR(os.lstat(name).st_mode):
+                os.chmod(name, 0o700)
+        except OSError:
+            self._note(name, error)
+        else:
+            self.remove(name)
+
+    def _note(self, name: str, error: OSError) -> None:
+        consequence = error.errno == errno.ENOTEMPTY and self.stuck
+        if not isinstance(error, FileNotFoundError) and not consequence:
+            self.stuck.setdefault(name, error)
 
 
 def mounts_below(path: str) -> list[str]:

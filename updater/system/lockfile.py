@@ -70,6 +70,18 @@ def locked(path: str, command: str, now: int) -> Iterator[None]:
         os.close(fd)
 
 
+def is_held(path: str) -> bool:
+    """Whether somebody holds the lock, as far as the kernel shows it (proc(5))."""
+    try:
+        found = os.stat(path)
+        with open("/proc/locks", encoding="ascii") as file:
+            held = file.read()
+    except OSError:
+        return False
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+    return f" {device}:{found.st_ino} " in held
+
+
 def _busy(fd: int, path: str) -> BusyError:
     try:
         holder = msgspec.json.decode(os.pread(fd, 4096, 0), type=Holder)

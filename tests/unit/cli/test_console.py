@@ -101,7 +101,8 @@ def test_consent_shows_the_preview_before_it_asks(monkeypatch):
     assert StageLines(console(color="never")).consent(shown)
     text = terminal.getvalue()
     assert text.startswith("PACKAGES  2 upgraded\n\nRELEASE    OpenSSH fix\n")
-    assert "WRITES     312 files (41.0 MB), shares 36,023 with what is here" in text
+    disk = "+41.0 MB now: 312 files written, 36,023 shared with what is here"
+    assert f"DISK       {disk}" in text
     assert (
         "! 1 path differs from the release that runs; the changes stay there\n" in text
     )
@@ -226,8 +227,12 @@ def test_a_shown_command_acts_on_the_machine_that_was_asked(
     assert json.loads(capsys.readouterr().out)["hint"] == f"Free some: {before} gc"
     main(["check", *given])
     out = capsys.readouterr().out
-    assert f"See what changes: {before} apply --dry-run" in out
-    assert f"Take it: {before} apply\n" in out
+    look, take = (
+        f"See what changes: {before} apply --dry-run",
+        f"Take it: {before} apply",
+    )
+    gap = "\n" if argv else " " * 5
+    assert f"\n{look}{gap}{take}\n" in out
     main(["apply", *given])
     assert capsys.readouterr().out == f"Undo: {before} revert\n"
 

@@ -64,7 +64,7 @@ def test_the_summary_tells_the_whole_story():
         {b"usr/bin/crontab": Metadata(mode=0o2755, gid=101)},
         download=18_400_000,
     )
-    right = f"download 18.4 MB, disk -{-grows / 1000:.1f} kB"
+    right = f"download 18.4 MB, release -{-grows / 1000:.1f} kB"
     head = "2026.04.2 (91c0f3d) -> 2026.05.1 (4be1a90)"
     assert text.split("\n") == [
         head + right.rjust(80 - len(head)),
@@ -99,7 +99,7 @@ def test_nothing_is_said_to_be_nothing():
 def test_nothing_below_the_paths_asked_about_is_said_so():
     text = summary({"x": "1"}, {"x": "2"}, paths=[b"etc", b"srv/www"])
     assert text.endswith("\nonly /etc, /srv/www\n\nNothing differs here")
-    assert "disk" not in text
+    assert "release " not in text.split("\n")[0]
 
 
 def test_no_package_database_is_said_and_files_are_told():
@@ -308,4 +308,4 @@ def test_the_summary_always_fits(old, new, paths, width, version):
 def test_a_change_of_size_has_its_sign(count):
     shown = {0: "+0 B", 1: "+1 B", -1: "-1 B"}[count]
     old, new = {"x": "1" * 5}, {"x": "2" * (5 + count)}
-    assert summary(old, new).split("\n")[0].endswith(f"disk {shown}")
+    assert summary(old, new).split("\n")[0].endswith(f"release {shown}")

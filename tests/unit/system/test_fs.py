@@ -113,5 +113,36 @@ def test_what_is_no_directory_is_deleted_too(tmp_path, kind):
     assert os.listdir(tmp_path) == ["d"]
 
 
+def refuse_to_delete(monkeypatch, name):
+    """As the kernel does with an immutable file."""
+    unlink = os.unlink
+
+    def refuse(path, *args, **kw):
+        if os.path.basename(path) == name:
+            raise PermissionError(errno.EPERM, "Operation not permitted", path)
+        unlink(path, *args, **kw)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+
+
+def test_what_cannot_be_deleted_is_named_and_the_rest_goes(tmp_path, monkeypatch):
+    tree = tmp_path / "tree"
+    for directory in ("a", "b/c", "d"):
+        (tree / directory).mkdir(parents=True)
+        (tree / directory / "f").write_text("")
+    (tree / "b/c/fixed").write_text("")
+    with monkeypatch.context() as patch:
+        refuse_to_delete(patch, "fixed")
+        with pytest.raises(HostError) as caught:
+            fs.remove_tree(str(tree))
+    stuck = tree / "b/c/fixed"
+    assert str(caught.value) == f"cannot delete {stuck}: Operation not permitted"
+    assert f"chattr -i {stuck}" in caught.value.hint
+    left = [p.relative_to(tree) for p in sorted(tree.rglob("*"))]
+    assert [str(p) for p in left] == ["b", "b/c", "b/c/fixed"]
+    fs.remove_tree(str(tree))
+    assert os.listdir(tmp_path) == []
+
+
 def test_free_bytes_of_what_is_not_there_yet(tmp_path):
     assert fs.free_bytes(str(tmp_path / "a/b/c")) > 0

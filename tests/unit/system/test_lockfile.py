@@ -7,7 +7,7 @@ import pwd
 import pytest
 
 from updater.errors import BusyError, HostError
-from updater.system.lockfile import locked
+from updater.system.lockfile import is_held, locked
 
 NOW = 1778940131
 
@@ -69,3 +69,14 @@ def test_nobody_else_can_open_the_lock_file_to_hold_it(path):
         os.chmod(path, 0o644)
     with locked(path, "apply", NOW):
         assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_whoever_asks_whether_it_is_held_does_not_hold_it(tmp_path):
+    path = str(tmp_path / "lock")
+    assert not is_held(path)
+    with locked(path, "apply", 0):
+        assert is_held(path)
+        assert not is_held(str(tmp_path))
+    assert not is_held(path)
+    with locked(path, "apply", 0):
+        pass

@@ -26,7 +26,12 @@ from updater.errors import (
 from updater.model import ObjectId, Offer, Progress, RemoteHead, RemoteSettings
 from updater.system import process
 from updater.system.git import wire
-from updater.system.git.failures import MissingBasesError, RejectedError, TooLargeError
+from updater.system.git.failures import (
+    MemoryLimitError,
+    MissingBasesError,
+    RejectedError,
+    TooLargeError,
+)
 from updater.system.git.prepared import prepared
 
 _START = (
@@ -72,6 +77,18 @@ class ObjectSources(Struct, frozen=True):
     haves: tuple[ObjectId, ...] = ()
     directories: tuple[str, ...] = ()
     deployments: tuple[tuple[str, str], ...] = ()
+
+
+_ERRORS: dict[str, type[OsupdateError]] = {
+    "transport": TransportError,
+    "rejected": RejectedError,
+    "bases": MissingBasesError,
+    "size": TooLargeError,
+    "memory": MemoryLimitError,
+    "refused": RefusedError,
+    "space": NoSpaceError,
+}
+"""Kind of a `wire.Failure` -> what it is here; every other one is a HostError."""
 
 
 def list_heads(
@@ -354,23 +371,9 @@ class _Watch:
 
     def _error(self, failure: wire.Failure) -> OsupdateError:
         message = safe(failure.message, 600)
-        match failure.kind:
-            case "transport":
-                return TransportError(message)
-            case "rejected":
-                return RejectedError(message)
-            case "bases":
-                return MissingBasesError(message)
-            case "untrusted":
-                return UntrustedError(safe(failure.check, 4), message)
-            case "size":
-                return TooLargeError(message)
-            case "refused":
-                return RefusedError(message)
-            case "space":
-                return NoSpaceError(message)
-            case _:
-                return HostError(message)
+        if failure.kind == "untrusted":
+            return UntrustedError(safe(failure.check, 4), message)
+        return _ERRORS.get(failure.kind, HostError)(message)
 
     def _died(self, code: int) -> OsupdateError:
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"

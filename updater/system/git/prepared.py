@@ -25,7 +25,7 @@ def prepared(
     location = parse_remote(remote.url, allow_plain=allow_plain)
     given = credentials.load(remote, location, secrets_dir)
     proxy = credentials.check_proxy(remote.proxy, location)
-    user = _user()
+    user = unprivileged_user()
     with contextlib.ExitStack() as stack:
         home = stack.enter_context(private_home(user))
         repository = None
@@ -52,8 +52,12 @@ def _open_local(location: Location) -> int:
         ) from error
 
 
-def _user() -> tuple[int, int] | None:
-    """Whom the child becomes: nobody in particular, when there is a choice."""
+def unprivileged_user() -> tuple[int, int] | None:
+    """Whom the child becomes: nobody in particular, when there is a choice.
+
+    Raises:
+        HostError: root has no choice.
+    """
     if os.geteuid() != 0:
         return None
     for name in _USERS:

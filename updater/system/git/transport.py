@@ -353,7 +353,7 @@ _REASONS = (  # libgit2's words, kind, ours
     # libgit2's word for a certificate without any name of the right kind, too
     (r"early EOF", "transport", "ended TLS, or has a certificate for no such name"),
     (r"SSL certificate is invalid|certificate", "refused", _CERTIFICATE[False]),
-    (r"out of memory", "refused", "sent more than fits into the memory limit"),
+    (r"out of memory", "memory", "sent more than fits into the memory limit"),
     (r"No space left|quota", "space", "the disk is full"),
     (r"File too large", "size", "sent more than the size limit"),
     (r"401|403|[Aa]uthentic|too many", "rejected", "did not accept our credentials"),

@@ -87,8 +87,8 @@ class Failure(Struct, frozen=True, tag="error"):
     """The last line of one that did not.
 
     `kind`: transport (try again), rejected (the answer will not change), refused (this
-    side does not accept it), untrusted (`check` names which), bases (a delta's base is
-    missing), host, space.
+    side does not accept it), memory (nor has room for it), size, untrusted (`check`
+    names which), bases (a delta's base is missing), host, space.
     """
 
     kind: str
