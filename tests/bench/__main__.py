@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 
-from bench import budgets, growth, measure, ours, pair, peers, table
+from bench import budgets, channels, growth, measure, ours, pair, peers, table
 from bench.served import Served
 
 WORK = pair.ROOT / ".cache" / "bench"
@@ -148,6 +148,14 @@ class Bench:
             peer.pull(self.commits[1])
             self.samples.add("ostree bytes", server.taken())
 
+    def channel(self):
+        """Checks of a channel with a long log, in a repository of its own."""
+        say(f"a channel of {channels.ENTRIES:,} entries")
+        with measure.filesystem(WORK / "round") as place:
+            channels.measure_checks(
+                self.published, self.ours, self.key, place, self.samples
+            )
+
     def grow(self):
         """The same update on twice the files; then many updates."""
         say("the same update on twice the files")
@@ -183,8 +191,11 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     with measure.filesystem(WORK / "published") as published:
         bench = Bench(found, 1 if args.quick else 3, published)
-        for part in (bench.publish, bench.machines, bench.transfer, bench.grow):
-            part()
+        bench.publish()
+        bench.machines()
+        bench.transfer()
+        bench.channel()
+        bench.grow()
         for number in range(bench.publishes):
             ours.forget(published / f"{number}.git")
     print("\n".join(table.render(budgets.rows(bench.samples, found.largest))))

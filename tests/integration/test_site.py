@@ -391,7 +391,7 @@ def test_a_url_that_nothing_was_published_to_is_refused(
     place, capsys, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("updater.cli.publish._CACHE", str(tmp_path))
+    monkeypatch.setattr("updater.cli.publisher._CACHE", str(tmp_path))
     code = main(["site", "https://os.example.org/acme.git", place.out])
     assert code == 3
     assert "no copy of https://os.example.org/acme.git" in capsys.readouterr().err

@@ -7,11 +7,22 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from updater import __version__
-from updater.cli import apply, diff, host, look, policy, publish, site, topics
+from updater.cli import (
+    apply,
+    diff,
+    host,
+    look,
+    policy,
+    promote,
+    publish,
+    site,
+    topics,
+    trust,
+)
 from updater.errors import UsageError
 
 ON_MACHINE = (look, diff, apply, policy, host)
-VERBS = (*ON_MACHINE, publish, site, topics)
+VERBS = (*ON_MACHINE, publish, promote, trust, site, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 
 DEFAULTS = {

@@ -70,9 +70,8 @@ def build(
     found = releases.find(
         repository, role, now, lambda done: progress("read", done, None)
     )
-    site = pages.Site(
-        found.releases, base, tuple(key.text for key in role.signers) if role else ()
-    )
+    keys = tuple(key.text for key in role.signers) if role else ()
+    site = pages.Site(found.releases, base, keys)
     wanted = pages.of(site, lambda old, new: report(repository, old, new))
     written = output.write(out, wanted, lambda done, of: progress("write", done, of))
     return Built(
