@@ -155,12 +155,12 @@ UNSUPPORTED = {
 """(key, value) that later versions understand -> what this one does instead."""
 
 UNUSED = (
-    "node",
     "deploy.reverify",
     "slots",
     "boot.tries",
     "etc",
-    "update",
+    "update.enabled",
+    "update.interval",
     "reboot",
     "lock",
     "dbus",

@@ -23,7 +23,7 @@ MAX_MODULE = 450  # lines
 BASE = {"model", "errors"}
 MAY_IMPORT = {
     "errors": set(),
-    "model": set(),
+    "model": {"model"},
     "settings": {*BASE, "core"},
     "config": {*BASE, "core", "settings"},
     "core": {*BASE, "core"},

@@ -28,6 +28,7 @@ from updater.publish import blobs, changelogs, commit, content, refusals, target
 from updater.publish.blobs import Blob
 from updater.publish.content import Built, Source
 from updater.publish.outcome import Made, Published, Statement, published, unchanged
+from updater.publish.place import cache_for
 from updater.publish.request import (
     PublishRequest,
     check,
@@ -73,7 +74,7 @@ def publish(
             visible.
     """
     check(request)
-    goal = Target(request.repo, target.cache_for(request.cache, request.repo))
+    goal = Target(request.repo, cache_for(request.cache, request.repo))
     try:
         return _publish_to(goal, request, stdin, progress)
     except BaseException:

@@ -190,6 +190,7 @@ def test_apply_passes_its_options(osupdate, agent):
                 "arm": False,
                 "full": True,
                 "allow_downgrade": True,
+                "reason": None,
             },
         )
     ]
