@@ -406,6 +406,9 @@ def test_a_staged_release_that_is_withdrawn_is_dropped(deployed):
     assert "1.2 was withdrawn: eats disks; it was staged, and is given up" in done.err
     assert deployed.machine.state["phase"] == "idle"
     assert deployed.machine.events[-1] == "drop"
+    assert "1.2 (withdrawn: eats disks)" in deployed.machine.run("status").out
+    assert deployed.machine.run("revert", code=1).err.startswith("osupdate: failed: ")
+    assert deployed.machine.running == "1.1"
     deployed.machine.run("apply", "staged", code=2)
 
 

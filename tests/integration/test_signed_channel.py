@@ -1,12 +1,14 @@
 """A machine in signed mode with an honest channel: rollouts, floors, what travels."""
 
+import contextlib
 import os
 import shutil
 
 import pytest
 from support.channels import DAY, MACHINE_ID, World, make_ring, stamp
-from support.remote import HttpServer, git
+from support.remote import GitDaemon, HttpServer, SshServer, git
 
+from updater.agent.room import Room
 from updater.core import rollout
 from updater.system.git import logs
 
@@ -232,6 +234,80 @@ def test_channels_may_be_kept_apart_from_releases(world, server, tmp_path):
     assert {path.split("/")[1] for _, path, _ in server.log} == {"channels.git"}
     world.machine.run("apply")
     assert world.machine.running == "1.1"
+
+
+def test_a_token_is_not_given_to_another_host(world, tmp_path, server):
+    apart = tmp_path / "served/channels.git"
+    git("init", "-q", "--bare", apart)
+    git("push", "-q", apart, "channel/stable", cwd=world.repository.path)
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    token.chmod(0o600)
+    asked = []
+
+    def challenge(handler, _):
+        asked.append(dict(handler.headers).get("Authorization"))
+        if "Authorization" in handler.headers:
+            return False
+        handler.answer(401, {"WWW-Authenticate": "Basic"})
+        return True
+
+    with HttpServer(tmp_path / "served", hook=challenge) as other:
+        world.machine.configure(
+            remote={
+                "channels": f"{other.base}/channels.git",
+                "token_file": str(token),
+            }
+        )
+        done = world.machine.run("check", code=None)
+    assert done.code == 4, done.err
+    assert set(asked) == {None}
+
+
+@pytest.mark.parametrize("transport", ["file", "ssh", "git"])
+def test_a_log_comes_over_every_transport(world, tmp_path, ring, transport):
+    served = tmp_path / "served"
+    second = world.release("1.1", 2)
+    world.entry(second)
+    with contextlib.ExitStack() as stack:
+        if transport == "file":
+            base = f"file://{served}"
+        elif transport == "git":
+            base = stack.enter_context(GitDaemon(served)).base
+        else:
+            ssh = stack.enter_context(SshServer(served, ring["root2"], ring["root3"]))
+            known = tmp_path / "known_hosts"
+            known.write_text(ssh.known_hosts())
+            base = ssh.base
+            world.machine.configure(
+                remote={"known_hosts": str(known), "ssh_key": str(ring["root3"])}
+            )
+        world.machine.configure(remote={"url": f"{base}/os.git"})
+        world.machine.run("apply")
+        world.entry(world.first)
+        world.check()
+    assert world.machine.running == "1.1"
+    assert world.accepted[-1]["entry"]["number"] == 3
+
+
+def test_keys_that_rotated_count_when_the_power_went_before_the_state_was_saved(
+    world, monkeypatch
+):
+    world.trust(1, ["root1"])
+    original, cut = Room.save, []
+
+    def save(self, state):
+        if state.trusted and not cut:
+            cut.append(state)
+            raise KeyboardInterrupt
+        return original(self, state)
+
+    monkeypatch.setattr(Room, "save", save)
+    world.machine.run("check", code=130)
+    assert cut
+    assert world.machine.run("trust", "show", "--json").json["version"] == 1
+    world.check()
+    assert world.machine.state["trusted"]
 
 
 # --- what travels, and what is kept

@@ -12,8 +12,9 @@ from updater.core import channel, machine, trust
 from updater.core.policy import find_mark
 from updater.core.text import safe
 from updater.core.trust import TrustSet
+from updater.core.urls import parse_remote
 from updater.errors import UntrustedError
-from updater.model import Accepted, ObjectId, Offer, Phase, RemoteSettings, State
+from updater.model import Accepted, Hold, ObjectId, Offer, Phase, RemoteSettings, State
 from updater.steps.channel import (
     Fetched,
     Proposal,
@@ -22,10 +23,13 @@ from updater.steps.channel import (
     offer_of,
     read_log,
 )
+from updater.steps.finish import holding
 from updater.steps.trust import walk
 from updater.system import signature
 from updater.system.git.logs import LogStore
 from updater.system.git.objects import Objects, open_objects
+
+ROLES = ("channel", "release")
 
 
 class Look(Struct, frozen=True):
@@ -45,14 +49,15 @@ def look(room: Room, state: State) -> Look:
         TransportError, RefusedError, HostError.
     """
     remote = room.remote(state)
-    for role in ("channel", "release"):
-        signature.load_role(room.layout.root, role)
     store = LogStore(room.layout.channels)
     store.make()
     branches = [channel.branch(remote.channel)]
     current = None if room.is_pinned() else signature.load_trust(room.layout.root)
     if current is not None:
         branches.append(trust.BRANCH)
+    else:
+        for role in ROLES:
+            signature.load_role(room.layout.root, role)
     fetched = _fetch(room, state, store, branches)
     try:
         objects = open_objects([store.objects, fetched.objects])
@@ -79,16 +84,24 @@ def log_url(remote: RemoteSettings) -> str:
     return remote.channels or remote.url
 
 
+def _log_remote(remote: RemoteSettings) -> RemoteSettings:
+    """Where logs are fetched from; a token is for the host of releases alone."""
+    if remote.channels is None:
+        return remote
+    there, here = parse_remote(remote.channels), parse_remote(remote.url)
+    token = remote.token_file if there.origin == here.origin else None
+    return replace(remote, url=remote.channels, token_file=token)
+
+
 def _fetch(room: Room, state: State, store: LogStore, branches: list[str]) -> Fetched:
     remote = room.remote(state)
-    where = replace(remote, url=log_url(remote))
     known = room.accepted(state)
     tips = [known.tip] if known else []
     if trusted := state.trusted.get(log_url(remote)):
         tips.append(trusted)
     return fetch_logs(
         branches,
-        where,
+        _log_remote(remote),
         _complete(store, tips),
         store.objects,
         room.layout.incoming,
@@ -147,7 +160,7 @@ def _read(room: Room, state: State, fetched: Fetched, objects: Objects) -> Propo
     return read_log(
         fetched.heads.get(channel.branch(remote.channel)),
         objects,
-        {role: signature.load_role(root, role) for role in ("channel", "release")},
+        {role: signature.load_role(root, role) for role in ROLES},
         remote,
         room.accepted(state),
         product=room.settings.trust.product,
@@ -181,7 +194,10 @@ def _accept(room: Room, state: State, proposal: Proposal) -> tuple[State, Accept
 
 
 def _drop_withdrawn(room: Room, state: State, log: Accepted) -> State:
-    """Give up a staged release that nobody is to take any more."""
+    """Give up a staged release that nobody is to take any more.
+
+    It is held, so that going back does not lead to what never ran.
+    """
     target = machine.find(state, state.target)
     if state.phase is not Phase.STAGED or target is None:
         return state
@@ -191,4 +207,6 @@ def _drop_withdrawn(room: Room, state: State, log: Accepted) -> State:
     text = f"{safe(target.version)} was withdrawn: {safe(mark.reason, 500)}"
     room.tell("drop", text, deployment=target.id)
     room.watcher.notice(f"{text}; it was staged, and is given up")
-    return machine.move(state, Phase.IDLE)
+    reason = f"withdrawn: {mark.reason}"
+    hold = Hold(target.version, target.commit, target.number, reason, room.now())
+    return machine.move(holding(state, hold), Phase.IDLE)
