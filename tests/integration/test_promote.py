@@ -409,3 +409,13 @@ def test_the_page_on_trust_makes_and_checks_a_version_by_hand(publisher, tmp_pat
     named = [line.split('"')[1] for line in lines if " = " in line]
     assert digests == named
     assert len(digests) == 4
+
+
+def test_a_repository_of_many_tags_is_warned_about(publisher, monkeypatch):
+    monkeypatch.setattr("updater.publish.channel.MANY_TAGS", 2)
+    done = publisher.promote("1.0")
+    assert (
+        "has 3 tags; every check of every machine receives the whole list" in done.err
+    )
+    done = publisher.promote("1.1", "--channels", publisher.path / "logs.git")
+    assert "tags" not in done.err

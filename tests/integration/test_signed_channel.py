@@ -188,6 +188,8 @@ def test_a_floor_that_is_damaged_refuses_everything(world, floor):
 def test_another_channel_is_followed_once_it_passed_its_checks(world):
     done = world.machine.run("channel", "testing", code=3)
     assert "(check C1)" in done.err
+    for name in ("a/b", "..", "-x", "", "a b"):
+        world.machine.run("channel", name, code=2)
     assert world.machine.run("channel").out.startswith("This machine follows stable")
     assert world.machine.run("status").out.startswith("Up to date")
     tips = world.log

@@ -13,7 +13,7 @@ from updater.core.policy import find_mark
 from updater.core.text import safe
 from updater.core.trust import TrustSet
 from updater.core.urls import parse_remote
-from updater.errors import UntrustedError
+from updater.errors import OsupdateError, UntrustedError
 from updater.model import Accepted, Hold, ObjectId, Offer, Phase, RemoteSettings, State
 from updater.steps.channel import (
     Fetched,
@@ -59,10 +59,11 @@ def look(room: Room, state: State) -> Look:
         for role in ROLES:
             signature.load_role(room.layout.root, role)
     fetched = _fetch(room, state, store, branches)
+    before = current
     try:
         objects = open_objects([store.objects, fetched.objects])
-        if current is not None:
-            state = _rotate(room, state, fetched, objects, current)
+        if before is not None:
+            state, current = _rotate(room, state, fetched, objects, before)
         proposal = _read(room, state, fetched, objects)
         offer = offer_of(
             proposal,
@@ -73,6 +74,10 @@ def look(room: Room, state: State) -> Look:
             room.device_time(state),
         )
         store.adopt(fetched.objects)
+    except OsupdateError as error:
+        if current is not before:
+            error.unchanged = "The trusted keys changed, and nothing else."
+        raise
     finally:
         forget(fetched)
     state, log = _accept(room, state, proposal)
@@ -124,8 +129,12 @@ def _complete(store: LogStore, tips: list[ObjectId]) -> list[ObjectId]:
 
 def _rotate(
     room: Room, state: State, fetched: Fetched, objects: Objects, current: TrustSet
-) -> State:
-    """Walk the trust branch; every version that passes T1 counts from then on."""
+) -> tuple[State, TrustSet]:
+    """Walk the trust branch; every version that passes T1 counts from then on.
+
+    Returns:
+        The state, and the version that counts now.
+    """
     url = log_url(room.remote(state))
     tip = fetched.heads.get(trust.BRANCH)
     if tip is None:
@@ -133,7 +142,7 @@ def _rotate(
             raise UntrustedError(
                 "T1", f"the branch {trust.BRANCH} is gone, and it was here before"
             )
-        return state
+        return state, current
     revoked = signature.load_revoked(room.layout.root)
     steps = walk(tip, objects, current, revoked, room.device_time(state))
     before = current
@@ -151,7 +160,7 @@ def _rotate(
     if steps or saved.trusted != state.trusted:
         kept = state.accepted if steps else saved.accepted
         room.save(replace(saved, trusted=state.trusted, accepted=kept))
-    return state
+    return state, before
 
 
 def _read(room: Room, state: State, fetched: Fetched, objects: Objects) -> Proposal:
