@@ -135,6 +135,7 @@ def _rotate(
     Returns:
         The state, and the version that counts now.
     """
+    signature.sweep_trust(room.layout.root)
     url = log_url(room.remote(state))
     tip = fetched.heads.get(trust.BRANCH)
     if tip is None:
