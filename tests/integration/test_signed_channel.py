@@ -212,6 +212,16 @@ def test_another_channel_is_followed_once_it_passed_its_checks(world):
     assert world.machine.state["channel"] is None
 
 
+@pytest.mark.parametrize(
+    ("days", "level"), [(0, "ok"), (28, "warning"), (31, "problem")]
+)
+def test_the_doctor_looks_at_what_the_channel_said(world, monkeypatch, days, level):
+    later = max(world.now, 1_790_000_000) + days * DAY
+    monkeypatch.setattr("updater.agent.room.Room.now", lambda _: later)
+    found = world.machine.run("doctor", "--json", code=None).json["findings"]
+    assert [f["level"] for f in found if f["topic"] == "channel"] == [level]
+
+
 def test_a_channel_that_begins_anew_is_taken_when_a_person_says_so(world):
     world.log.clear()
     world.entry(world.release("1.1", 2))
