@@ -13,7 +13,9 @@ make
 mmdebstrap
 openssh-client
 openssh-server
+pacman-package-manager
 python3-venv
+rpm
 shellcheck
 strace
 xz-utils

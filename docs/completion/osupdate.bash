@@ -57,8 +57,8 @@ _osupdate() {
         publish)
             own="--repo --product --version --number --arch --notes --key --source
                 --created --exclude --include --no-default-excludes --allow-secret
-                --allow-id-change --security-floor --unsigned --channel --channels
-                --channel-key"
+                --allow-id-change --changelogs --security-floor --unsigned --channel
+                --channels --channel-key"
             if [[ $current != -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
                 return

@@ -112,8 +112,8 @@ def test_the_tree_is_the_rootfs_and_the_manifest_says_the_rest(repo, rootfs, key
         *("bin", "etc/group", "etc/os-release", "etc/passwd"),
         *("usr/bin/sh", "usr/bin/su", "usr/share/big", "usr/share/x y"),
         '"usr/share/\\377\\376"',
-        *(f"usr/lib/osupdate/{n}" for n in ("manifest", "notes.md", "packages.json")),
-        "usr/lib/osupdate/release.toml",
+        *(f"usr/lib/osupdate/{n}" for n in ("changes.json", "manifest", "notes.md")),
+        *(f"usr/lib/osupdate/{n}" for n in ("packages.json", "release.toml")),
     }
     data = show(repo, "usr/lib/osupdate/manifest").encode()
     found = manifest.parse(data)
@@ -284,6 +284,7 @@ def test_packages_and_architecture_come_from_dpkg(repo, rootfs, key):
             "source": "hello",
             "arch": "arm64",
             "size": 280 * 1024,
+            "family": "dpkg",
         }
     ]
     assert 'arch = "arm64"' in show(repo, "usr/lib/osupdate/release.toml")

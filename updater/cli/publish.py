@@ -39,6 +39,7 @@ _LISTS: tuple[tuple[str, str, str], ...] = (
     ("--include", "PATTERN", "keep these although they are left out by default"),
     ("--allow-secret", "PATH", "publish this secret; every machine will share it"),
     ("--allow-id-change", "NAME", "let this user or group have another number"),
+    ("--changelogs", "DIR", ".deb files or documentation of what changed"),
 )
 
 
@@ -166,6 +167,7 @@ def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
         default_excludes=not args.no_default_excludes,
         allow_secrets=tuple(args.allow_secret),
         allow_id_changes=tuple(args.allow_id_change),
+        changelogs=tuple(args.changelogs),
     )
 
 
@@ -200,22 +202,27 @@ def _notes(path: str | None) -> str | None:
 class _Progress:
     """Stage lines on stderr; none for programs."""
 
-    _NAMES = {"hash": (1, "files"), "send": (2, "objects")}  # noqa: RUF012 - a constant
+    _UNITS = {"hash": "files", "changes": "sources", "send": "objects"}  # noqa: RUF012 - a constant
 
     def __init__(self, args: Namespace) -> None:
         self._watcher = None if args.console.json else args.console.watcher()
-        self._stages = 2 if "://" in args.repo else 1
+        self._stages = ["hash"]
+        if args.changelogs:  # reading packages takes seconds, documentation does not
+            self._stages.append("changes")
+        if "://" in args.repo:
+            self._stages.append("send")
         self._now: str | None = None
         self._text = ""
 
     def report(self, what: str, done: int, of: int, count: int) -> None:
         """How far one stage is."""
-        if self._watcher is None:
+        if self._watcher is None or what not in self._stages:
             return
-        number, unit = self._NAMES[what]
+        unit = self._UNITS[what]
         if what != self._now:
             self.end()
-            self._watcher.stage(number, self._stages, what)
+            number = self._stages.index(what) + 1
+            self._watcher.stage(number, len(self._stages), what)
             self._now = what
         self._text = plural(of, unit.removesuffix("s"))
         if count:

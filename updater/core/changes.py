@@ -82,8 +82,9 @@ def from_entries(
         since: that of the release before.
     """
     every = {
-        source: tuple(_change(entry, release) for entry in entries)
+        safe(source, MAX_LINE): tuple(_change(entry, release) for entry in entries)
         for source, entries in found.items()
+        if source
     }
     return _shortened(Changes(since, every), MAX_LINES, MAX_ENTRIES)
 
@@ -165,12 +166,30 @@ def since(
     return found
 
 
+def again(
+    changes: Changes, moved: Iterable[sources.SourceChange], release: int
+) -> Changes:
+    """What is known already of a step that another release took before."""
+    found = {
+        step.source: tuple(
+            structs.replace(change, release=release)
+            for change in changes.sources.get(step.source, ())
+            if _is_between(change.version, step)
+        )
+        for step in moved
+    }
+    return Changes(
+        changes.since, {source: told for source, told in found.items() if told}
+    )
+
+
 def _is_between(version: str, moved: sources.SourceChange) -> bool:
     if not version:
         return True
-    if order.compare(moved.family, version, moved.new) > 0:
+    if order.compare_told(moved.family, version, moved.new) > 0:
         return False
-    return moved.old is None or order.compare(moved.family, version, moved.old) > 0
+    old = moved.old
+    return old is None or order.compare_told(moved.family, version, old) > 0
 
 
 def fit(changes: Changes) -> Changes:
@@ -257,10 +276,15 @@ def parse(data: bytes) -> Changes:
         raise _bad(str(error)) from error
     if told.format != FORMAT:
         raise _bad(f"expected format {FORMAT}, got {told.format}")
+    if not 0 <= told.since < _MAX_NUMBER:
+        raise _bad("since is not the number of a release")
+    for source, count in told.left_out.items():
+        if not _is_name(source) or not 0 < count < _MAX_NUMBER:
+            raise _bad(f'left_out of "{safe(source, 80)}" is not a count of a source')
     found: dict[str, tuple[Change, ...]] = {}
     for source, rows in told.sources.items():
-        if not rows:
-            raise _bad(f'source "{safe(source, 80)}" has no entry')
+        if not rows or not _is_name(source):
+            raise _bad(f'source "{safe(source, 80)}" has no entry, or is no name')
         found[source] = tuple(
             _parse_row(source, place, row) for place, row in enumerate(rows, 1)
         )
@@ -287,7 +311,7 @@ def _wrong(change: Change) -> str | None:
         return "a number is negative or too large"
     if change.urgency and change.urgency not in URGENCIES:
         return f'urgency "{safe(change.urgency, 40)}" is none of {", ".join(URGENCIES)}'
-    if any(len(line) > MAX_LINE + 3 or _CONTROL.search(line) for line in lines):
+    if not all(map(_is_line, lines)):
         return f"a line has control characters, or more than {MAX_LINE}"
     if len(change.text) > MAX_LINES or len(change.cves) > MAX_CVES:
         return f"more than {MAX_LINES} lines or {MAX_CVES} CVE ids"
@@ -296,6 +320,14 @@ def _wrong(change: Change) -> str | None:
     if change.date is not None and not _is_date(change.date):
         return f'date "{safe(change.date, 40)}" is not like 2026-05-16T14:02:11Z'
     return None
+
+
+def _is_line(text: str) -> bool:
+    return len(text) <= MAX_LINE + len("...") and not _CONTROL.search(text)
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and _is_line(text)
 
 
 def _is_date(text: str) -> bool:

@@ -3,7 +3,7 @@
 `describe` is the publisher's side of the manifest (DESIGN section 3.2).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -127,3 +127,38 @@ def with_parents(nodes: dict[bytes, Node], known: Mapping[bytes, Node]) -> None:
             plain = Node(parent, Kind.DIRECTORY, _DIRECTORY_MODE, 0, 0)
             nodes[parent] = known.get(parent, plain)
             parent = parent.rpartition(b"/")[0]
+
+
+def resolve(
+    path: bytes, lookup: Callable[[bytes], Node | None], links: int = 8
+) -> Node | None:
+    """The file at a path of a root filesystem, through symlinks, never out of it.
+
+    Args:
+        path: relative, without a leading slash.
+        lookup: gives what is at a path itself.
+        links: how many symlinks may be on the way.
+    """
+    parts = path.split(b"/")
+    here: list[bytes] = []
+    while parts:
+        part = parts.pop(0)
+        if part in (b"", b"."):
+            continue
+        if part == b"..":
+            here = here[:-1]
+            continue
+        node = lookup(b"/".join([*here, part]))
+        if node is None:
+            return None
+        if node.kind is Kind.SYMLINK:
+            links -= 1
+            if links < 0:
+                return None
+            here = [] if node.target.startswith(b"/") else here
+            parts = [*node.target.split(b"/"), *parts]
+        elif not parts:
+            return node if node.kind is Kind.FILE else None
+        else:
+            here.append(part)
+    return None

@@ -34,6 +34,7 @@ MANIFEST_PATH = b"usr/lib/osupdate/manifest"
 RELEASE_TOML_PATH = b"usr/lib/osupdate/release.toml"
 NOTES_PATH = b"usr/lib/osupdate/notes.md"
 PACKAGES_PATH = b"usr/lib/osupdate/packages.json"
+CHANGES_PATH = b"usr/lib/osupdate/changes.json"
 
 
 class GitMode(StrEnum):

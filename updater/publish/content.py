@@ -11,6 +11,7 @@ from updater.core.rootfs import Kind, Node, describe, with_parents
 from updater.core.text import plural, show_path
 from updater.errors import HostError, RefusedError
 from updater.model import (
+    CHANGES_PATH,
     MANIFEST_PATH,
     NOTES_PATH,
     PACKAGES_PATH,
@@ -25,7 +26,13 @@ from updater.publish.excludes import Selection
 from updater.system.archive import Archive
 from updater.system.rootfs import Directory
 
-OWN_FILES = (MANIFEST_PATH, RELEASE_TOML_PATH, NOTES_PATH, PACKAGES_PATH)
+OWN_FILES = (
+    MANIFEST_PATH,
+    RELEASE_TOML_PATH,
+    NOTES_PATH,
+    PACKAGES_PATH,
+    CHANGES_PATH,
+)
 _ROOT_SHOWN = 3
 
 Source = Directory | Archive

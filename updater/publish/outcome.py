@@ -43,6 +43,7 @@ class Made(Struct, frozen=True):
     as_before: Built | None
     read_files: int
     read_bytes: int
+    notices: tuple[str, ...]
 
 
 class Statement(Struct, frozen=True):

@@ -17,13 +17,14 @@ from updater.core.rootfs import Kind, Node
 from updater.core.text import safe
 from updater.errors import RefusedError, UsageError
 from updater.model import (
+    CHANGES_PATH,
     MANIFEST_PATH,
     NOTES_PATH,
     PACKAGES_PATH,
     RELEASE_TOML_PATH,
     ObjectId,
 )
-from updater.publish import blobs, commit, content, refusals, target
+from updater.publish import blobs, changelogs, commit, content, refusals, target
 from updater.publish.blobs import Blob
 from updater.publish.content import Built, Source
 from updater.publish.outcome import Made, Published, Statement, published, unchanged
@@ -89,7 +90,8 @@ def _publish_to(
             statement = None if made.as_before else _write(request, goal, made, packs)
     _save_index(request, goal, rootfs, made.hashed)
     unprivileged = isinstance(source, Directory) and _me() is not None
-    told = content.notices(source, unprivileged=unprivileged) + goal.notices()
+    told = content.notices(source, unprivileged=unprivileged)
+    told += [*made.notices, *goal.notices()]
     if statement is None:
         return unchanged(goal, made, told)
     goal.announce(
@@ -192,6 +194,9 @@ def _make(
     notes = request.notes or commit.default_notes(request.product, request.version)
     found, arch = content.find_packages(rootfs.nodes, rootfs.source)
     release = _release(request, goal, number, request.arch or arch or request.machine)
+    told = changelogs.tell(
+        goal, number, found, rootfs.source, request.changelogs, progress
+    )
     own = {
         MANIFEST_PATH: content.write_manifest(rootfs.nodes),
         RELEASE_TOML_PATH: commit.write_release_toml(
@@ -199,6 +204,7 @@ def _make(
         ),
         NOTES_PATH: notes.encode("utf-8"),
         PACKAGES_PATH: packages.to_json(found),
+        CHANGES_PATH: told.data,
     }
     small = {p: n.target for p, n in rootfs.nodes.items() if n.kind is Kind.SYMLINK}
     small.update(own)
@@ -214,6 +220,7 @@ def _make(
         as_before=_as_before(goal, rootfs.nodes, every, own),
         read_files=len(read),
         read_bytes=sum(node.size for node in read),
+        notices=told.notices,
     )
 
 

@@ -29,6 +29,8 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
         security_floor: default: that of the previous release.
         key: to sign the tag with; None only with `unsigned`.
         agent: socket of an ssh-agent.
+        changelogs: directories of .deb files or documentation, where changelogs are
+            that the root filesystem lacks.
     """
 
     rootfs: str
@@ -51,6 +53,7 @@ class PublishRequest(Struct, frozen=True, kw_only=True):
     default_excludes: bool = True
     allow_secrets: tuple[str, ...] = ()
     allow_id_changes: tuple[str, ...] = ()
+    changelogs: tuple[str, ...] = ()
 
 
 def check(request: PublishRequest) -> None:
@@ -79,8 +82,15 @@ def check(request: PublishRequest) -> None:
             "publishing needs either --key FILE or --unsigned, and not both",
             hint="Make a key: ssh-keygen -t ed25519 -f release.key",
         )
+    _check_places(request)
+
+
+def _check_places(request: PublishRequest) -> None:
     if request.key is not None and not os.path.isfile(request.key):
         raise HostError(f"there is no key {request.key}")
+    for directory in request.changelogs:
+        if not os.path.isdir(directory):
+            raise HostError(f"there is no directory {directory} of changelogs")
 
 
 def selection(request: PublishRequest) -> Selection:

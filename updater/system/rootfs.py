@@ -108,6 +108,23 @@ class Directory:
                 self.unrecorded[name] += 1
         return tuple(found)
 
+    def lookup(self, path: bytes) -> Node | None:
+        """What is at a path, whether it is part of the release or not."""
+        node: Node | None = None
+        end = 0
+        while end < len(path):
+            if end and (node is None or node.kind is not Kind.DIRECTORY):
+                return None
+            end = path.find(b"/", end + 1)
+            end = len(path) if end < 0 else end
+            here = path[:end]
+            full = self._root + b"/" + here
+            try:
+                node = self._node(here, full, os.lstat(full))
+            except OSError:
+                return None
+        return node
+
     def close(self) -> None:
         """Nothing is kept open."""
 

@@ -1,5 +1,7 @@
+import pytest
+
 from updater.core import manifest
-from updater.core.rootfs import Kind, Node, describe
+from updater.core.rootfs import Kind, Node, describe, resolve
 from updater.model import Metadata
 
 
@@ -58,3 +60,50 @@ def test_a_symlink_has_an_owner_and_no_mode():
 def test_a_private_file_and_an_odd_executable_bit_keep_their_modes():
     found = described(node(b"a", mode=0o600), node(b"b", mode=0o611))
     assert found == {b"a": Metadata(mode=0o600), b"b": Metadata(mode=0o611)}
+
+
+def tree(**links):
+    """A root filesystem with usr/doc/log, and symlinks to their targets."""
+    made = {
+        b"usr": node(b"usr", Kind.DIRECTORY),
+        b"usr/doc": node(b"usr/doc", Kind.DIRECTORY),
+        b"usr/doc/log": node(b"usr/doc/log"),
+    }
+    for name, target in links.items():
+        path = name.replace("__", "/").encode()
+        made[path] = node(path, Kind.SYMLINK, target=target.encode())
+    return made.get
+
+
+@pytest.mark.parametrize(
+    ("links", "path"),
+    [
+        ({}, b"usr/doc/log"),
+        ({"doc": "usr/doc"}, b"doc/log"),
+        ({"doc": "/usr/doc"}, b"doc/log"),
+        ({"usr__log": "doc/log"}, b"usr/log"),
+        ({"usr__log": "../usr/./doc//log"}, b"usr/log"),
+        ({"usr__log": "../../../../usr/doc/log"}, b"usr/log"),
+        ({"a": "b", "b": "usr", "usr__c": "../a/doc"}, b"usr/c/log"),
+    ],
+)
+def test_a_file_is_found_through_links_as_from_inside(links, path):
+    assert resolve(path, tree(**links)) == node(b"usr/doc/log")
+
+
+@pytest.mark.parametrize(
+    ("links", "path"),
+    [
+        ({}, b"usr/doc"),
+        ({}, b"usr/doc/log/x"),
+        ({}, b"usr/none"),
+        ({}, b""),
+        ({"a": "b", "b": "a"}, b"a"),
+        ({"a": "a/a"}, b"a"),
+        ({"a": "usr/none"}, b"a"),
+        ({"a": ".."}, b"a"),
+        ({"a": ""}, b"a"),
+    ],
+)
+def test_what_is_no_file_is_not_found_and_links_end(links, path):
+    assert resolve(path, tree(**links)) is None

@@ -5,7 +5,7 @@ here raises because of what a changelog says.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -68,6 +68,14 @@ def is_security(entry: Entry) -> bool:
         return True
     urgent = URGENCIES.index(worst([entry.urgency]) or "low") <= URGENCIES.index("high")
     return urgent and bool(_STABLE.search(entry.version or ""))
+
+
+def of_source(entries: Sequence[Entry], source: str) -> Sequence[Entry]:
+    """The entries, unless none is of this source: then it is another one's changelog.
+
+    Older entries may have an older name of the source.
+    """
+    return entries if any(entry.source == source for entry in entries) else []
 
 
 def between(

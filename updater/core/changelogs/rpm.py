@@ -1,9 +1,10 @@
 """Changelogs in rpm headers: three lists, of times, authors and texts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from updater.core.changelogs import Entry
+from updater.core.packages import rpm
 from updater.core.packages.rpm import Header, Tag
 
 MAX_LINES = 5000  # of one entry
@@ -11,6 +12,31 @@ MAX_LINES = 5000  # of one entry
 _AUTHOR = re.compile(
     r"(?P<author>.*?[>\w])?(?:\s*-)?\s+(?P<version>(?:[0-9]+:)?[0-9][\w.+~^]*-[\w.+~^]+)"
 )
+
+
+def read(
+    data: bytes, names: Container[str]
+) -> dict[tuple[str, str], tuple[Entry, ...]]:
+    """The changelogs of these packages: (source, its version) -> entries.
+
+    Args:
+        data: the database.
+        names: of packages, not of sources.
+
+    Raises:
+        ValueError: the database is damaged, or not one of rpm.
+    """
+    found: dict[tuple[str, str], tuple[Entry, ...]] = {}
+
+    def make(header: Header) -> None:
+        package = rpm.package(header)
+        if package.name in names:
+            entries = tuple(parse(package.source, header))
+            found.setdefault((package.source, package.built_from), entries)
+
+    for _ in rpm.read(data, rpm.PACKAGE | rpm.CHANGES, make):
+        pass
+    return found
 
 
 def parse(source: str, header: Header) -> Iterator[Entry]:

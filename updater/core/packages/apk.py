@@ -31,25 +31,18 @@ def parse(data: bytes) -> list[Package]:
     """
     text.check(data)
     found: dict[str, Package] = {}
-    for line, stanza in _stanzas(data):
+    for offset, stanza in text.paragraphs(data):
         try:
             package = _package(_fields(stanza))
         except ValueError as error:
-            raise ValueError(f"in the paragraph at line {line}, {error}") from error
+            raise text.in_paragraph(data, offset, error) from error
         if package.name in found:
+            line = text.line_at(data, offset)
             raise ValueError(f"line {line}: package {package.name} appears twice")
         found[package.name] = package
         if len(found) > text.MAX_PACKAGES:
             raise ValueError(f"it has more than {text.MAX_PACKAGES} packages")
     return list(found.values())
-
-
-def _stanzas(data: bytes) -> Iterator[tuple[int, bytes]]:
-    line = 1
-    for stanza in data.split(b"\n\n"):
-        if stanza.strip():
-            yield line, stanza
-        line += stanza.count(b"\n") + 2
 
 
 def _fields(stanza: bytes) -> dict[bytes, bytes]:
@@ -80,23 +73,43 @@ def _package(fields: Mapping[bytes, bytes]) -> Package:
 
 
 def listed(data: bytes) -> dict[str, list[bytes]]:
-    """Package -> its files and directories."""
+    """Package -> its files and directories.
+
+    Raises:
+        ValueError: it is damaged; with the line number.
+    """
+    text.check(data)
     found: dict[str, list[bytes]] = {}
-    for _, stanza in _stanzas(data):
-        paths: list[bytes] = []
-        name, directory = "", b""
-        for line in stanza.split(b"\n"):
-            key, value = line[:2], line[2:]
-            if key == b"R:":
-                paths.append(directory + b"/" + value if directory else value)
-            elif key == b"F:":
-                directory = value.strip(b"/")
-                if directory:
-                    paths.append(directory)
-            elif key == b"P:" and not name:
-                name = value.decode("utf-8", "replace")
-        found[name] = paths
+    for offset, stanza in text.paragraphs(data):
+        name, paths = _files(stanza)
+        try:
+            found[text.word(name, "P")] = paths
+        except ValueError as error:
+            raise text.in_paragraph(data, offset, error) from error
     return found
+
+
+def _files(stanza: bytes) -> tuple[bytes, list[bytes]]:
+    paths: list[bytes] = []
+    name = directory = b""
+    for line in stanza.split(b"\n"):
+        key, value = line[:2], line[2:]
+        if key == b"R:":
+            paths.append(directory + b"/" + value if directory else value)
+        elif key == b"F:":
+            directory = value.strip(b"/")
+            if directory:
+                paths.append(directory)
+        elif key == b"P:" and not name:
+            name = value
+    return name, paths
+
+
+def is_rules(path: bytes) -> bool:
+    """Whether a list of protected paths is at this path."""
+    directory, _, name = path.rpartition(b"/")
+    inside = directory + b"/" == PROTECTED
+    return inside and name.endswith(b".list") and not name.startswith(b".")
 
 
 def parse_rules(data: bytes) -> list[Rule]:

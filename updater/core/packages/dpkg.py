@@ -12,12 +12,12 @@ STATUS_D = b"var/lib/dpkg/status.d/"
 INFO = b"var/lib/dpkg/info/"
 DIVERSIONS = b"var/lib/dpkg/diversions"
 
-_STANZA = re.compile(rb"(?:[ \t]*[^\s][^\n]*\n)+")
 _FIELD = re.compile(
-    rb"^(Package|Status|Version|Architecture|Source|Installed-Size):[ \t]*(.*?)\s*$",
+    rb"^(Package|Status|Version|Architecture|Source|Installed-Size):(.*)$",
     re.MULTILINE,
 )
-_CONFFILES = re.compile(rb"^Conffiles:[ \t]*\n((?: [^\n]*\n)+)", re.MULTILINE)
+_CONFFILES = b"\nConffiles:\n"
+_NEXT_FIELD = re.compile(rb"\n(?! )")
 _CONFFILE = re.compile(rb" (/[^\n]*) ([0-9a-f]{32}|newconffile)((?: [a-z-]+)*)")
 _SOURCE = re.compile(rb"(\S+)(?: \((\S+)\))?")
 _NOT_THERE = (b"config-files", b"not-installed")
@@ -45,17 +45,16 @@ def parse_control(data: bytes) -> list[Package]:
 def _parse(data: bytes, *, status: bool) -> list[Package]:
     text.check(data)
     found: dict[tuple[str, str], Package] = {}
-    for stanza in _STANZA.finditer(data):
+    for offset, stanza in text.paragraphs(data):
         try:
-            fields = _fields(stanza[0])
+            fields = _fields(stanza)
             package = None if status and not _is_there(fields) else _package(fields)
         except ValueError as error:
-            line = text.line_at(data, stanza.start())
-            raise ValueError(f"in the paragraph at line {line}, {error}") from error
+            raise text.in_paragraph(data, offset, error) from error
         if package is None:
             continue
         if (package.name, package.arch) in found:
-            line = text.line_at(data, stanza.start())
+            line = text.line_at(data, offset)
             raise ValueError(
                 f"line {line}: package {package.name} of {package.arch} appears twice"
             )
@@ -70,7 +69,7 @@ def _fields(stanza: bytes) -> dict[bytes, bytes]:
     for name, value in _FIELD.findall(stanza):
         if name in fields:
             raise ValueError(f"the field {name.decode()} appears twice")
-        fields[name] = value
+        fields[name] = value.strip()
     return fields
 
 
@@ -102,21 +101,29 @@ def _package(fields: Mapping[bytes, bytes]) -> Package:
 
 
 def conffiles(data: bytes) -> Iterator[tuple[bytes, Conffile]]:
-    """The configuration files that a status file names, of removed packages as well."""
-    for stanza in _STANZA.finditer(data):
-        listed = _CONFFILES.search(stanza[0])
-        if listed is None:
+    """The configuration files that a status file names, of removed packages as well.
+
+    Raises:
+        ValueError: it is damaged; with the line number.
+    """
+    text.check(data)
+    for _, stanza in text.paragraphs(data):
+        start = stanza.find(_CONFFILES)
+        if start < 0:
             continue
-        name = re.search(rb"^Package:[ \t]*(\S+)", stanza[0], re.MULTILINE)
-        for path, md5, words in _CONFFILE.findall(listed[1]):
-            yield (
-                path.lstrip(b"/"),
-                Conffile(
-                    package=name[1].decode("utf-8", "replace") if name else "",
-                    md5=None if md5 == b"newconffile" else md5.decode("ascii"),
-                    obsolete=b"obsolete" in words.split(),
-                ),
-            )
+        start += len(_CONFFILES)
+        end = _NEXT_FIELD.search(stanza, start)
+        name = _fields(stanza).get(b"Package", b"").decode("utf-8", "replace")
+        for line in stanza[start : end.start() if end else None].split(b"\n"):
+            if told := _CONFFILE.fullmatch(line):
+                yield (
+                    told[1].lstrip(b"/"),
+                    Conffile(
+                        package=name,
+                        md5=None if told[2] == b"newconffile" else told[2].decode(),
+                        obsolete=b"obsolete" in told[3].split(),
+                    ),
+                )
 
 
 def listed_by(path: bytes) -> str | None:

@@ -43,6 +43,13 @@ def compare(family: str, a: str, b: str) -> int:
     return int(left > right) - int(left < right)
 
 
+def compare_told(family: str, told: str, version: str) -> int:
+    """As `compare`, for a version from a changelog: those of rpm leave epochs out."""
+    if family == "rpm" and told == without_epoch(told):
+        version = without_epoch(version)
+    return compare(family, told, version)
+
+
 def key(family: str, version: str) -> Any:  # noqa: ANN401 - only its order is meant
     """A sort key; keys of one family can be compared with each other."""
     return _KEYS.get(family, _dpkg)(version[:MAX_VERSION])

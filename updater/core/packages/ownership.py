@@ -13,7 +13,7 @@ _FILES = frozenset((dpkg.STATUS, dpkg.DIVERSIONS, *apk.INSTALLED, *rpm.SQLITE))
 
 def is_ownership(path: bytes) -> bool:
     """Whether a package manager keeps there whose files are whose."""
-    if path in _FILES or path.startswith(apk.PROTECTED):
+    if path in _FILES or apk.is_rules(path):
         return True
     return dpkg.listed_by(path) is not None or pacman.listed_by(path) is not None
 
@@ -44,7 +44,7 @@ class Gathering:
             self._conffiles.update(dpkg.conffiles(data))
         elif path == dpkg.DIVERSIONS:
             self._diversions = dpkg.diversions(data)
-        elif path.startswith(apk.PROTECTED):
+        elif apk.is_rules(path):
             self._rules += apk.parse_rules(data)
             if len(self._rules) > apk.MAX_RULES:
                 raise ValueError(f"there are more than {apk.MAX_RULES} protected paths")

@@ -3,16 +3,14 @@
 Source of the format: the comments of libalpm's local database.
 """
 
-import re
 from collections.abc import Iterator
 
 from updater.core.packages import text
 from updater.core.packages.owners import Conffile
+from updater.core.text import safe
 from updater.model import Package
 
 LOCAL = b"var/lib/pacman/local/"
-
-_SECTION = re.compile(rb"^%([A-Z0-9]+)%\n((?:[^%\n][^\n]*\n)*)", re.MULTILINE)
 
 
 def parse_desc(data: bytes) -> list[Package]:
@@ -21,25 +19,33 @@ def parse_desc(data: bytes) -> list[Package]:
     Raises:
         ValueError: it is damaged.
     """
-    text.check(data)
-    sections: dict[bytes, bytes] = {}
-    for name, body in _SECTION.findall(data):
-        if name in sections:
-            raise ValueError(f"the section %{name.decode()}% appears twice")
-        sections[name] = body.strip()
-    name = text.word(sections.get(b"NAME", b""), "%NAME%")
-    base, arch = sections.get(b"BASE"), sections.get(b"ARCH")
-    size = sections.get(b"SIZE")
+    sections = _sections(data)
+    name = text.word(sections.get(b"%NAME%", b""), "%NAME%")
+    base, arch = sections.get(b"%BASE%"), sections.get(b"%ARCH%")
+    size = sections.get(b"%SIZE%")
     return [
         Package(
             name=name,
-            version=text.word(sections.get(b"VERSION", b""), "%VERSION%"),
+            version=text.word(sections.get(b"%VERSION%", b""), "%VERSION%"),
             source=text.word(base, "%BASE%") if base else name,
             arch=text.word(arch, "%ARCH%") if arch else "",
             size=text.number(size, "%SIZE%") if size else None,
             family="pacman",
         )
     ]
+
+
+def _sections(data: bytes) -> dict[bytes, bytes]:
+    """The lines below each `%NAME%`."""
+    text.check(data)
+    sections: dict[bytes, bytes] = {}
+    for offset, paragraph in text.paragraphs(data):
+        head, _, body = paragraph.partition(b"\n")
+        if head in sections:
+            line = text.line_at(data, offset)
+            raise ValueError(f"line {line}: {safe(head, 40)} appears twice")
+        sections[head] = body.strip(b"\n")
+    return sections
 
 
 def listed_by(path: bytes) -> str | None:
@@ -56,20 +62,13 @@ def listed(data: bytes) -> list[bytes]:
     Raises:
         ValueError: it is damaged.
     """
-    text.check(data)
-    return [
-        line.rstrip(b"/")
-        for name, body in _SECTION.findall(data)
-        if name == b"FILES"
-        for line in body.split(b"\n")
-        if line
-    ]
+    files = _sections(data).get(b"%FILES%", b"")
+    return [line.rstrip(b"/") for line in files.split(b"\n") if line]
 
 
 def conffiles(package: str, data: bytes) -> Iterator[tuple[bytes, Conffile]]:
     """The paths below `%BACKUP%` in `files`."""
-    for name, body in _SECTION.findall(data):
-        if name == b"BACKUP":
-            for line in body.split(b"\n")[:-1]:
-                path, _, md5 = line.partition(b"\t")
-                yield path, Conffile(package, md5.decode("ascii", "replace") or None)
+    backup = _sections(data).get(b"%BACKUP%", b"")
+    for line in filter(None, backup.split(b"\n")):
+        path, _, md5 = line.partition(b"\t")
+        yield path, Conffile(package, md5.decode("ascii", "replace") or None)

@@ -59,7 +59,7 @@ class Tag(IntEnum):
     LONG_SIZE = 5009
 
 
-_PACKAGE = frozenset(
+PACKAGE = frozenset(
     (
         Tag.NAME,
         Tag.VERSION,
@@ -83,8 +83,8 @@ def parse(data: bytes) -> list[Package]:
     Raises:
         ValueError: the database is damaged, or not one of rpm.
     """
-    found = read(data, _PACKAGE, _package)
-    return [package for package in found if package.name != _KEY]
+    found = read(data, PACKAGE, package)
+    return [one for one in found if one.name != _KEY]
 
 
 def read(
@@ -191,7 +191,12 @@ def _number(header: Header, tag: Tag) -> int | None:
     return values[0] if values else None
 
 
-def _package(header: Header) -> Package:
+def package(header: Header) -> Package:
+    """The package of a header with its `PACKAGE` tags.
+
+    Raises:
+        ValueError: it has no name, version or release.
+    """
     name, version, release = (
         _word(header, tag) for tag in (Tag.NAME, Tag.VERSION, Tag.RELEASE)
     )

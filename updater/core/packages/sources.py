@@ -15,14 +15,19 @@ class SourceChange(Struct, frozen=True):
     Attributes:
         old: the version before; None when no version before can be told: of a source
             that took over binaries of another one, whose numbers do not compare.
-        binaries: names of the packages that it is there as, now.
+        packages: name and version of each package that it is there as, now.
     """
 
     source: str
     family: str
     old: str | None
     new: str
-    binaries: tuple[str, ...]
+    packages: tuple[tuple[str, str], ...]
+
+    @property
+    def binaries(self) -> list[str]:
+        """The names of these packages."""
+        return sorted({name for name, _ in self.packages})
 
 
 def changed(old: Iterable[Package], new: Iterable[Package]) -> list[SourceChange]:
@@ -47,14 +52,14 @@ def changed(old: Iterable[Package], new: Iterable[Package]) -> list[SourceChange
         if was == now and not renamed:
             continue
         backwards = order.compare(family, was, now) >= 0
-        names = sorted({package.name for package in packages})
+        names = sorted({(package.name, package.version) for package in packages})
         found.append(
             SourceChange(
                 source=source,
                 family=family,
                 old=None if renamed and backwards else was,
                 new=now,
-                binaries=tuple(names),
+                packages=tuple(names),
             )
         )
     return found

@@ -1,13 +1,16 @@
 """What the text databases have in common: limits, and where a mistake is."""
 
 import re
+from collections.abc import Iterator
 
-MAX_DATABASE = 1 << 26  # bytes of one text database; a full desktop has 1 << 23
+MAX_DATABASE = 1 << 25  # bytes of one text database; a full desktop has 1 << 23
+MAX_LINES = 2_000_000  # of one text database
 MAX_PACKAGES = 100_000
 MAX_PATHS = 4_000_000  # that packages list, directories and all
 MAX_WORD = 512  # bytes of a name, version or architecture
 MAX_SIZE = 1 << 53
 
+_GAP = re.compile(rb"\n\n+")
 _WORD = re.compile(rb"[^\s\x00-\x20\x7f]+")
 
 
@@ -19,6 +22,8 @@ def check(data: bytes) -> None:
     """
     if len(data) > MAX_DATABASE:
         raise ValueError(f"it has {len(data)} bytes, more than {MAX_DATABASE}")
+    if data.count(b"\n") > MAX_LINES:
+        raise ValueError(f"it has more than {MAX_LINES} lines")
     if (nul := data.find(b"\0")) >= 0:
         raise ValueError(f"line {line_at(data, nul)} holds a NUL byte")
     if data and not data.endswith(b"\n"):
@@ -27,9 +32,25 @@ def check(data: bytes) -> None:
         )
 
 
+def paragraphs(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """What empty lines separate, without them, and the offset of each."""
+    start = 0
+    for gap in _GAP.finditer(data):
+        if gap.start() > start:
+            yield start, data[start : gap.start()]
+        start = gap.end()
+    if start < len(data):
+        yield start, data[start:]
+
+
 def line_at(data: bytes, offset: int) -> int:
     """The number of the line that holds this byte."""
     return data.count(b"\n", 0, offset) + 1
+
+
+def in_paragraph(data: bytes, offset: int, error: ValueError) -> ValueError:
+    """The same mistake, with the line at which its paragraph begins."""
+    return ValueError(f"in the paragraph at line {line_at(data, offset)}, {error}")
 
 
 def word(value: bytes, what: str) -> str:

@@ -124,6 +124,8 @@ def test_every_family_is_understood_even_side_by_side(tmp_path):
         {
             apk.INSTALLED[0]: b"P:musl\nV:1\nF:lib\nR:ld-musl\nF:etc\nR:musl.conf\n\n",
             apk.PROTECTED + b"a.list": b"-etc/musl.conf\n",
+            apk.PROTECTED + b"a.list.apk-new": b"+etc/musl.conf\n",
+            apk.PROTECTED + b".b.list": b"+etc/musl.conf\n",
             pacman.LOCAL + b"zsh-5.9-5/files": b"%FILES%\nusr/bin/zsh\netc/zsh\n\n"
             b"%BACKUP%\netc/zsh\t0\n",
             pacman.LOCAL + b"zsh-5.9-5/desc": b"%NAME%\nzsh\n",
@@ -167,6 +169,7 @@ def test_a_file_is_explained_by_a_changed_package_that_has_or_had_it():
         (INFO + b"bash.list", b"/.\n/b\0n\n", "line 2 holds a NUL"),
         (dpkg.DIVERSIONS, b"/a\n/b\n", "line 2"),
         (pacman.LOCAL + b"a-1-1/files", b"%FILES%\nusr", "line 2 does not end"),
+        (apk.INSTALLED[0], b"P:a\n\nV:1\nF:x\nR:y\n", "at line 3, P"),
         (apk.PROTECTED + b"a.list", b"+x\n" * 2000, "more than 1000 protected"),
     ],
 )

@@ -1,6 +1,11 @@
+import contextlib
 import json
+import time
+import tracemalloc
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support import rpmdb
 
 from updater.core import packages
@@ -125,3 +130,88 @@ def test_the_architecture_is_that_of_most_packages_that_have_one():
     made += [Package(str(i), "1", "s", "all") for i in range(9)]
     assert packages.main_arch(made) == "a"
     assert packages.main_arch([]) is None
+
+
+HEAD = b"Package: x\nStatus: a b installed\nVersion: 1"
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        (dpkg.STATUS, HEAD + b"\n" + b"a\n" * 1_900_000),
+        (dpkg.STATUS, HEAD + b" " * 5_000_000 + b"x\n"),
+        (dpkg.STATUS, HEAD + b"\n" + b"Conffiles:\n" + b" /a " * 1_000_000 + b"\n"),
+        (dpkg.STATUS, b" " * 5_000_000 + b"\n"),
+        (dpkg.STATUS, b"\n" * 1_900_000),
+        (apk.INSTALLED[0], b"P:x\nV:1\n" + b"a\n" * 1_900_000),
+        (pacman.LOCAL + b"a-1-1/desc", b"%NAME%\n" + b"a\n" * 1_900_000),
+        (pacman.LOCAL + b"a-1-1/files", b"%BACKUP%\n" + b"\t" * 5_000_000 + b"\n"),
+    ],
+    ids=[
+        "short lines",
+        "spaces in a field",
+        "a long line of conffiles",
+        "spaces",
+        "empty lines",
+        "fields of apk",
+        "a long section",
+        "a long backup",
+    ],
+)
+def test_a_database_that_is_odd_takes_no_time_and_no_memory(path, data):
+    tracemalloc.start()
+    try:
+        began = time.process_time()
+        for read in (packages.find, packages.find_owners):
+            with contextlib.suppress(RefusedError):
+                read([path], lambda _: data)
+        assert time.process_time() - began < 10
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(data) + (1 << 24)
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_lines_than_any_database_has_are_refused():
+    with pytest.raises(RefusedError, match="more than 2000000 lines"):
+        packages.find([dpkg.STATUS], lambda _: b"a\n" * 2_000_001)
+
+
+WHOLE = {
+    dpkg.STATUS: DPKG + b"Conffiles:\n /etc/a 0123456789abcdef0123456789abcdef\n",
+    dpkg.INFO + b"adduser.list": b"/.\n/usr\n/usr/sbin/adduser\n",
+    dpkg.DIVERSIONS: b"/bin/sh\n/bin/sh.distrib\ndash\n",
+    dpkg.STATUS_D + b"a.md5sums": b"0123456789abcdef  usr/bin/a\n",
+    apk.INSTALLED[0]: APK[:-1] + b"F:etc\nR:a\n\n",
+    apk.PROTECTED + b"a.list": b"+etc/[a-z]*\n",
+    pacman.LOCAL + b"a-1-1/desc": b"%NAME%\na\n\n%VERSION%\n1-1\n",
+    pacman.LOCAL + b"a-1-1/files": b"%FILES%\nusr/\nusr/a\n\n%BACKUP%\nusr/a\t0\n",
+}
+
+
+@given(st.sampled_from(sorted(WHOLE)), st.data())
+def test_no_damage_is_anything_but_refused_or_read(path, data):
+    whole = WHOLE[path]
+    place = data.draw(st.integers(0, len(whole)))
+    noise = data.draw(st.binary(max_size=12))
+    length = data.draw(st.integers(0, 12))
+    files = {**WHOLE, path: whole[:place] + noise + whole[place + length :]}
+    for read in (packages.find, packages.find_owners):
+        with contextlib.suppress(RefusedError):
+            read(files, files.__getitem__)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_damage_to_an_rpm_database_is_anything_but_refused_or_read(tmp_path, data):
+    lists = [(1117, ["a", "b"]), (1118, ["/etc/", "/usr/"])]
+    header = rpmdb.package("a", numbers=[(1116, [0, 1]), (1037, [1, 0])], lists=lists)
+    (tmp_path / "db").unlink(missing_ok=True)
+    whole = bytearray(rpmdb.database(tmp_path / "db", [header]))
+    blob = whole.index(header[:8])
+    low, high = data.draw(st.sampled_from([(0, 200), (4096, 4200), (blob, len(whole))]))
+    place = data.draw(st.integers(low, high - 1))
+    noise = data.draw(st.binary(min_size=1, max_size=8))
+    whole[place : place + len(noise)] = noise
+    for read in (packages.find, packages.find_owners):
+        with contextlib.suppress(RefusedError):
+            read([rpm.SQLITE[0]], lambda _: bytes(whole))

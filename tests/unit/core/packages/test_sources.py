@@ -9,9 +9,10 @@ def package(name, version, source=None, family="dpkg", source_version=None):
 def test_binaries_of_one_source_are_one_change():
     old = [package("ssh", "1:9-1", "openssh"), package("sshd", "1:9-1", "openssh")]
     new = [package("ssh", "1:9-2", "openssh"), package("sshd", "1:9-2", "openssh")]
-    assert changed(old, new) == [
-        SourceChange("openssh", "dpkg", "1:9-1", "1:9-2", ("ssh", "sshd"))
-    ]
+    (change,) = changed(old, new)
+    there = (("ssh", "1:9-2"), ("sshd", "1:9-2"))
+    assert change == SourceChange("openssh", "dpkg", "1:9-1", "1:9-2", there)
+    assert change.binaries == ["ssh", "sshd"]
 
 
 def test_a_source_that_is_rebuilt_comes_or_goes_did_not_change():

@@ -5,13 +5,9 @@ from it by offset. tar's own rules hold: the last member of a name wins, `./` an
 front are dropped; `..` is refused.
 """
 
-import bz2
-import gzip
-import lzma
 import os
 import tarfile
 import tempfile
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from io import BufferedRandom, BufferedReader
@@ -23,11 +19,11 @@ from updater.core.rootfs import Kind, Node
 from updater.core.text import safe, show_path
 from updater.errors import HostError, RefusedError
 from updater.system import fs
+from updater.system.archive.compression import DAMAGED, decompressed
 
 _CHUNK = 1 << 20
 _PREAD = 1 << 30  # what one pread(2) can give is a little less than 2 GiB
 _BLOCK = 512  # bytes; an archive ends in blocks of zeros
-_MAGIC = 6  # bytes that tell compressions apart
 _XATTR = "SCHILY.xattr."
 _ACL = "SCHILY.acl."
 _KINDS = {
@@ -73,6 +69,10 @@ class Archive:
         """Every path of the archive; `enter` is not needed to save work here."""
         del enter
         return dict(self._nodes)
+
+    def lookup(self, path: bytes) -> Node | None:
+        """What is at a path, whether it is part of the release or not."""
+        return self._nodes.get(path)
 
     def read(self, node: Node) -> bytes | memoryview:
         """A member's content."""
@@ -173,7 +173,7 @@ def _spool(stream: BufferedReader, directory: str) -> BufferedRandom:
         except BaseException:
             spooled.close()
             raise
-    except (EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
+    except DAMAGED as error:
         raise RefusedError(f"the archive is damaged: {error}") from error
     except OSError as error:
         if error.errno is None:  # gzip and bz2 speak of damage in this class
@@ -185,7 +185,7 @@ def _spool(stream: BufferedReader, directory: str) -> BufferedRandom:
 
 
 def _fill(spooled: BufferedRandom, stream: BufferedReader) -> None:
-    read = _decompress(stream, stream.peek(_MAGIC)[:_MAGIC])
+    read = decompressed(stream)
     while chunk := read(_CHUNK):
         spooled.write(chunk)
     spooled.flush()
@@ -198,38 +198,6 @@ def _check_end(spooled: BufferedRandom) -> None:
     end = spooled.seek(0, os.SEEK_END)
     if end < _BLOCK or os.pread(spooled.fileno(), _BLOCK, end - _BLOCK).strip(b"\0"):
         raise EOFError("it is not tar, or ends before its end")
-
-
-def _decompress(stream: BufferedReader, magic: bytes) -> Callable[[int], bytes]:
-    if magic.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=stream).read
-    if magic.startswith(b"BZh"):
-        return bz2.BZ2File(stream).read
-    if magic.startswith(b"\xfd7zXZ\0"):
-        return lzma.LZMAFile(stream).read
-    if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        return _zstd(stream)
-    return stream.read
-
-
-def _zstd(stream: BufferedReader) -> Callable[[int], bytes]:
-    try:
-        import zstandard  # noqa: PLC0415 - only publishers of .tar.zst need it
-    except ImportError as error:
-        raise HostError(
-            "the archive is compressed with zstd, and the Python package zstandard "
-            "is missing",
-            hint="pip install zstandard, or: zstd -dc FILE | osupdate publish - ...",
-        ) from error
-    reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-
-    def read(size: int) -> bytes:
-        try:
-            return reader.read(size)
-        except zstandard.ZstdError as error:
-            raise ValueError(str(error)) from error
-
-    return read
 
 
 def _path(name: str) -> bytes:
