@@ -38,6 +38,7 @@ def test_the_log_that_all_attacks_start_from_is_accepted(world):
     world.entry(release)
     done = world.check()
     assert "Update available: 1.0" in done.out
+    assert "\n  acme-gw 1.0\n" in done.out
     (accepted,) = world.accepted
     assert (accepted["tip"], accepted["entry"]["number"]) == (world.log[0], 1)
     assert accepted["release_number"] == 1
