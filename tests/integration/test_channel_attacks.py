@@ -38,6 +38,7 @@ def test_the_log_that_all_attacks_start_from_is_accepted(world):
     world.entry(release)
     done = world.check()
     assert "Update available: 1.0" in done.out
+    assert "\n  acme-gw 1.0\n" in done.out
     (accepted,) = world.accepted
     assert (accepted["tip"], accepted["entry"]["number"]) == (world.log[0], 1)
     assert accepted["release_number"] == 1
@@ -406,6 +407,9 @@ def test_a_staged_release_that_is_withdrawn_is_dropped(deployed):
     assert "1.2 was withdrawn: eats disks; it was staged, and is given up" in done.err
     assert deployed.machine.state["phase"] == "idle"
     assert deployed.machine.events[-1] == "drop"
+    assert "1.2 (withdrawn: eats disks)" in deployed.machine.run("status").out
+    assert deployed.machine.run("revert", code=1).err.startswith("osupdate: failed: ")
+    assert deployed.machine.running == "1.1"
     deployed.machine.run("apply", "staged", code=2)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from support.channels import MACHINE_ID, make_ring
 from support.factory import make_rootfs, publish_release
 from support.keys import public
 from support.machine import Machine
-from support.remote import GIT_ENV, git, snapshot
+from support.remote import GIT_ENV, HttpServer, git, snapshot
 
 from updater.core import channel, rollout, statements
 from updater.publish.place import Place
@@ -260,6 +261,37 @@ def test_two_publishers_cannot_both_write_the_next_entry(publisher, monkeypatch)
     assert publisher.entry().release == "1.1"
 
 
+def test_a_remote_takes_entries_of_one_publisher_at_a_time(
+    publisher, tmp_path, monkeypatch
+):
+    (tmp_path / "served").mkdir()
+    served = tmp_path / "served/acme.git"
+    git("clone", "-q", "--bare", publisher.repo, served)
+    git("config", "http.receivepack", "true", cwd=served)
+    with HttpServer(tmp_path / "served") as server:
+        publisher.repo = f"{server.base}/acme.git"
+        publisher.promote("1.0")
+        shutil.rmtree(tmp_path / "cache")
+        publisher.promote("1.1")
+        original, raced = Place.move, []
+
+        def move(self, ref, new):
+            if not raced:
+                raced.append(ref)
+                monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+                monkeypatch.setattr(
+                    "updater.cli.publisher._CACHE", str(tmp_path / "other")
+                )
+                publisher.promote("1.2")
+            original(self, ref, new)
+
+        monkeypatch.setattr(Place, "move", move)
+        done = publisher.promote("1.0", code=5)
+    assert "somebody else published in the meantime" in done.err
+    assert publisher.entry(repo=served).release == "1.2"
+    assert publisher.entry(repo=served).number == 3
+
+
 def test_channels_may_be_in_a_repository_of_their_own(publisher, tmp_path):
     logs = tmp_path / "channels.git"
     publisher.promote("1.0", "--channels", logs)
@@ -409,3 +441,13 @@ def test_the_page_on_trust_makes_and_checks_a_version_by_hand(publisher, tmp_pat
     named = [line.split('"')[1] for line in lines if " = " in line]
     assert digests == named
     assert len(digests) == 4
+
+
+def test_a_repository_of_many_tags_is_warned_about(publisher, monkeypatch):
+    monkeypatch.setattr("updater.publish.channel.MANY_TAGS", 2)
+    done = publisher.promote("1.0")
+    assert (
+        "has 3 tags; every check of every machine receives the whole list" in done.err
+    )
+    done = publisher.promote("1.1", "--channels", publisher.path / "logs.git")
+    assert "tags" not in done.err

@@ -1,12 +1,14 @@
 """A machine in signed mode with an honest channel: rollouts, floors, what travels."""
 
+import contextlib
 import os
 import shutil
 
 import pytest
 from support.channels import DAY, MACHINE_ID, World, make_ring, stamp
-from support.remote import HttpServer, git
+from support.remote import GitDaemon, HttpServer, SshServer, git
 
+from updater.agent.room import Room
 from updater.core import rollout
 from updater.system.git import logs
 
@@ -186,6 +188,8 @@ def test_a_floor_that_is_damaged_refuses_everything(world, floor):
 def test_another_channel_is_followed_once_it_passed_its_checks(world):
     done = world.machine.run("channel", "testing", code=3)
     assert "(check C1)" in done.err
+    for name in ("a/b", "..", "-x", "", "a b"):
+        world.machine.run("channel", name, code=2)
     assert world.machine.run("channel").out.startswith("This machine follows stable")
     assert world.machine.run("status").out.startswith("Up to date")
     tips = world.log
@@ -206,6 +210,16 @@ def test_another_channel_is_followed_once_it_passed_its_checks(world):
     assert world.machine.running == "1.0"
     assert world.machine.state["going_down"] is False
     assert world.machine.state["channel"] is None
+
+
+@pytest.mark.parametrize(
+    ("days", "level"), [(0, "ok"), (28, "warning"), (31, "problem")]
+)
+def test_the_doctor_looks_at_what_the_channel_said(world, monkeypatch, days, level):
+    later = max(world.now, 1_790_000_000) + days * DAY
+    monkeypatch.setattr("updater.agent.room.Room.now", lambda _: later)
+    found = world.machine.run("doctor", "--json", code=None).json["findings"]
+    assert [f["level"] for f in found if f["topic"] == "channel"] == [level]
 
 
 def test_a_channel_that_begins_anew_is_taken_when_a_person_says_so(world):
@@ -232,6 +246,80 @@ def test_channels_may_be_kept_apart_from_releases(world, server, tmp_path):
     assert {path.split("/")[1] for _, path, _ in server.log} == {"channels.git"}
     world.machine.run("apply")
     assert world.machine.running == "1.1"
+
+
+def test_a_token_is_not_given_to_another_host(world, tmp_path, server):
+    apart = tmp_path / "served/channels.git"
+    git("init", "-q", "--bare", apart)
+    git("push", "-q", apart, "channel/stable", cwd=world.repository.path)
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    token.chmod(0o600)
+    asked = []
+
+    def challenge(handler, _):
+        asked.append(dict(handler.headers).get("Authorization"))
+        if "Authorization" in handler.headers:
+            return False
+        handler.answer(401, {"WWW-Authenticate": "Basic"})
+        return True
+
+    with HttpServer(tmp_path / "served", hook=challenge) as other:
+        world.machine.configure(
+            remote={
+                "channels": f"{other.base}/channels.git",
+                "token_file": str(token),
+            }
+        )
+        done = world.machine.run("check", code=None)
+    assert done.code == 4, done.err
+    assert set(asked) == {None}
+
+
+@pytest.mark.parametrize("transport", ["file", "ssh", "git"])
+def test_a_log_comes_over_every_transport(world, tmp_path, ring, transport):
+    served = tmp_path / "served"
+    second = world.release("1.1", 2)
+    world.entry(second)
+    with contextlib.ExitStack() as stack:
+        if transport == "file":
+            base = f"file://{served}"
+        elif transport == "git":
+            base = stack.enter_context(GitDaemon(served)).base
+        else:
+            ssh = stack.enter_context(SshServer(served, ring["root2"], ring["root3"]))
+            known = tmp_path / "known_hosts"
+            known.write_text(ssh.known_hosts())
+            base = ssh.base
+            world.machine.configure(
+                remote={"known_hosts": str(known), "ssh_key": str(ring["root3"])}
+            )
+        world.machine.configure(remote={"url": f"{base}/os.git"})
+        world.machine.run("apply")
+        world.entry(world.first)
+        world.check()
+    assert world.machine.running == "1.1"
+    assert world.accepted[-1]["entry"]["number"] == 3
+
+
+def test_keys_that_rotated_count_when_the_power_went_before_the_state_was_saved(
+    world, monkeypatch
+):
+    world.trust(1, ["root1"])
+    original, cut = Room.save, []
+
+    def save(self, state):
+        if state.trusted and not cut:
+            cut.append(state)
+            raise KeyboardInterrupt
+        return original(self, state)
+
+    monkeypatch.setattr(Room, "save", save)
+    world.machine.run("check", code=130)
+    assert cut
+    assert world.machine.run("trust", "show", "--json").json["version"] == 1
+    world.check()
+    assert world.machine.state["trusted"]
 
 
 # --- what travels, and what is kept

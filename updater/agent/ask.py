@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from updater.agent.room import Room
 from updater.errors import OsupdateError, UsageError
 from updater.model import Check, Offer, State, TrustMode
-from updater.steps.check import check
+from updater.steps.check import check, require_url
 
 
 def find_offer(room: Room, state: State, wanted: str | None) -> tuple[State, Offer]:
@@ -46,6 +46,7 @@ def _ask_log(room: Room, state: State, wanted: str | None) -> tuple[State, Offer
     """
     from updater.agent import signed  # noqa: PLC0415 - loads libgit2
 
+    require_url(room.settings.remote)
     if room.node(state) is None:
         state = replace(state, node=secrets.token_hex(16))
         room.save(replace(room.load(), node=state.node))

@@ -1,5 +1,7 @@
 """Which channel this machine follows: shown, and changed."""
 
+import re
+
 from msgspec.structs import replace
 
 from updater.agent import standing
@@ -7,7 +9,9 @@ from updater.agent.room import Room
 from updater.core.channel import is_channel
 from updater.core.text import safe
 from updater.errors import OsupdateError, UsageError
-from updater.model import Followed, State
+from updater.model import Followed, State, TrustMode
+
+_BRANCH = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/+-]{0,200}\Z")
 
 
 def show(room: Room, state: State) -> Followed:
@@ -34,7 +38,8 @@ def follow(
         UsageError: no channel can be called so.
         OsupdateError: it cannot be had; the machine follows the one it followed.
     """
-    if not is_channel(name):
+    signed = room.mode is TrustMode.SIGNED
+    if not (is_channel(name) if signed else _BRANCH.match(name)) or ".." in name:
         raise UsageError(f'"{safe(name, 80)}" cannot be the name of a channel')
     before = room.remote(state).channel
     chosen = None if name == room.settings.remote.channel else name

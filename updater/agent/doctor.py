@@ -25,6 +25,7 @@ from updater.system.git.prepared import unprivileged_user
 
 LOW_SPACE = 256 << 20  # bytes
 LOW_FILES = 50_000  # inodes
+SHORTLY = 3 * 86400  # seconds before a channel's entry expires
 SOON = 30 * 86400  # seconds before a key expires
 
 Check = Callable[[Room, State], Iterable[Finding]]
@@ -145,6 +146,23 @@ def _role(role: signature.Role, room: Room, state: State) -> Iterator[Finding]:
         text = f"no key in {role.place} is valid now: everything is refused"
         hint = "Get the publisher's new key, from somewhere else than the releases"
         yield Finding("problem", "trust", text, hint)
+
+
+def _channel(room: Room, state: State) -> Iterator[Finding]:
+    log = room.accepted(state)
+    if log is None:
+        return
+    name, now = safe(log.channel, 100), room.device_time(state)
+    until = minute(log.entry.expires)
+    hint = "Its publisher signs it again: osupdate promote --refresh"
+    if log.entry.expires <= now:
+        text = f"what {name} said expired {until}: nothing is taken"
+        yield Finding("problem", "channel", text, hint)
+    elif log.entry.expires <= now + SHORTLY:
+        yield Finding("warning", "channel", f"what {name} said expires {until}", hint)
+    else:
+        text = f"entry {log.entry.number} of {name} counts until {until}"
+        yield Finding("ok", "channel", text)
 
 
 def _invalid(key: Key, now: int) -> str | None:
@@ -307,6 +325,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("remote", _remote),
     ("credentials", _credentials),
     ("trust", _trust),
+    ("channel", _channel),
     ("ssh-keygen", _program),
     ("clock", _clock),
     ("disk", _disk),

@@ -12,8 +12,9 @@ from updater.core import channel, machine, trust
 from updater.core.policy import find_mark
 from updater.core.text import safe
 from updater.core.trust import TrustSet
-from updater.errors import UntrustedError
-from updater.model import Accepted, ObjectId, Offer, Phase, RemoteSettings, State
+from updater.core.urls import parse_remote
+from updater.errors import OsupdateError, UntrustedError
+from updater.model import Accepted, Hold, ObjectId, Offer, Phase, RemoteSettings, State
 from updater.steps.channel import (
     Fetched,
     Proposal,
@@ -22,10 +23,13 @@ from updater.steps.channel import (
     offer_of,
     read_log,
 )
+from updater.steps.finish import holding
 from updater.steps.trust import walk
 from updater.system import signature
 from updater.system.git.logs import LogStore
 from updater.system.git.objects import Objects, open_objects
+
+ROLES = ("channel", "release")
 
 
 class Look(Struct, frozen=True):
@@ -45,19 +49,21 @@ def look(room: Room, state: State) -> Look:
         TransportError, RefusedError, HostError.
     """
     remote = room.remote(state)
-    for role in ("channel", "release"):
-        signature.load_role(room.layout.root, role)
     store = LogStore(room.layout.channels)
     store.make()
     branches = [channel.branch(remote.channel)]
     current = None if room.is_pinned() else signature.load_trust(room.layout.root)
     if current is not None:
         branches.append(trust.BRANCH)
+    else:
+        for role in ROLES:
+            signature.load_role(room.layout.root, role)
     fetched = _fetch(room, state, store, branches)
+    before = current
     try:
         objects = open_objects([store.objects, fetched.objects])
-        if current is not None:
-            state = _rotate(room, state, fetched, objects, current)
+        if before is not None:
+            state, current = _rotate(room, state, fetched, objects, before)
         proposal = _read(room, state, fetched, objects)
         offer = offer_of(
             proposal,
@@ -68,6 +74,10 @@ def look(room: Room, state: State) -> Look:
             room.device_time(state),
         )
         store.adopt(fetched.objects)
+    except OsupdateError as error:
+        if current is not before:
+            error.unchanged = "The trusted keys changed, and nothing else."
+        raise
     finally:
         forget(fetched)
     state, log = _accept(room, state, proposal)
@@ -79,16 +89,24 @@ def log_url(remote: RemoteSettings) -> str:
     return remote.channels or remote.url
 
 
+def _log_remote(remote: RemoteSettings) -> RemoteSettings:
+    """Where logs are fetched from; a token is for the host of releases alone."""
+    if remote.channels is None:
+        return remote
+    there, here = parse_remote(remote.channels), parse_remote(remote.url)
+    token = remote.token_file if there.origin == here.origin else None
+    return replace(remote, url=remote.channels, token_file=token)
+
+
 def _fetch(room: Room, state: State, store: LogStore, branches: list[str]) -> Fetched:
     remote = room.remote(state)
-    where = replace(remote, url=log_url(remote))
     known = room.accepted(state)
     tips = [known.tip] if known else []
     if trusted := state.trusted.get(log_url(remote)):
         tips.append(trusted)
     return fetch_logs(
         branches,
-        where,
+        _log_remote(remote),
         _complete(store, tips),
         store.objects,
         room.layout.incoming,
@@ -111,8 +129,13 @@ def _complete(store: LogStore, tips: list[ObjectId]) -> list[ObjectId]:
 
 def _rotate(
     room: Room, state: State, fetched: Fetched, objects: Objects, current: TrustSet
-) -> State:
-    """Walk the trust branch; every version that passes T1 counts from then on."""
+) -> tuple[State, TrustSet]:
+    """Walk the trust branch; every version that passes T1 counts from then on.
+
+    Returns:
+        The state, and the version that counts now.
+    """
+    signature.sweep_trust(room.layout.root)
     url = log_url(room.remote(state))
     tip = fetched.heads.get(trust.BRANCH)
     if tip is None:
@@ -120,7 +143,7 @@ def _rotate(
             raise UntrustedError(
                 "T1", f"the branch {trust.BRANCH} is gone, and it was here before"
             )
-        return state
+        return state, current
     revoked = signature.load_revoked(room.layout.root)
     steps = walk(tip, objects, current, revoked, room.device_time(state))
     before = current
@@ -138,7 +161,7 @@ def _rotate(
     if steps or saved.trusted != state.trusted:
         kept = state.accepted if steps else saved.accepted
         room.save(replace(saved, trusted=state.trusted, accepted=kept))
-    return state
+    return state, before
 
 
 def _read(room: Room, state: State, fetched: Fetched, objects: Objects) -> Proposal:
@@ -147,7 +170,7 @@ def _read(room: Room, state: State, fetched: Fetched, objects: Objects) -> Propo
     return read_log(
         fetched.heads.get(channel.branch(remote.channel)),
         objects,
-        {role: signature.load_role(root, role) for role in ("channel", "release")},
+        {role: signature.load_role(root, role) for role in ROLES},
         remote,
         room.accepted(state),
         product=room.settings.trust.product,
@@ -181,7 +204,10 @@ def _accept(room: Room, state: State, proposal: Proposal) -> tuple[State, Accept
 
 
 def _drop_withdrawn(room: Room, state: State, log: Accepted) -> State:
-    """Give up a staged release that nobody is to take any more."""
+    """Give up a staged release that nobody is to take any more.
+
+    It is held, so that going back does not lead to what never ran.
+    """
     target = machine.find(state, state.target)
     if state.phase is not Phase.STAGED or target is None:
         return state
@@ -191,4 +217,6 @@ def _drop_withdrawn(room: Room, state: State, log: Accepted) -> State:
     text = f"{safe(target.version)} was withdrawn: {safe(mark.reason, 500)}"
     room.tell("drop", text, deployment=target.id)
     room.watcher.notice(f"{text}; it was staged, and is given up")
-    return machine.move(state, Phase.IDLE)
+    reason = f"withdrawn: {mark.reason}"
+    hold = Hold(target.version, target.commit, target.number, reason, room.now())
+    return machine.move(holding(state, hold), Phase.IDLE)

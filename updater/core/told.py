@@ -8,6 +8,7 @@ they are read anew from the tree, and an older osupdate may know fewer databases
 from collections.abc import Mapping, Sequence
 
 from updater.core import files
+from updater.core.escape import escape
 from updater.core.text import show_path
 from updater.errors import UntrustedError
 from updater.model import (
@@ -15,6 +16,7 @@ from updater.model import (
     NOTES_PATH,
     PACKAGES_PATH,
     RELEASE_TOML_PATH,
+    GitMode,
     ObjectId,
     TreeEntry,
 )
@@ -50,12 +52,31 @@ def check(
             raise UntrustedError(
                 "F3", f"{show_path(path)} is not what the channel told of it"
             )
-    expected = files.parse(listed).entries
-    if expected == tuple(entries):
+    if _lists(listed, entries):
         return
-    known = {entry.path: entry for entry in expected}
+    known = {entry.path: entry for entry in files.parse(listed).entries}
     for path in sorted(known.keys() | found.keys()):
         if known.get(path) != found.get(path):
             raise UntrustedError(
                 "F3", f"{show_path(path)} is not as the channel's list of files has it"
             )
+
+
+def _lists(listed: bytes, entries: Sequence[TreeEntry]) -> bool:
+    """Whether a file list has these entries, whoever owns them.
+
+    It does without parsing, which takes longer than everything else of `verify`.
+    """
+    lines = listed.split(b"\n")
+    if len(lines) != len(entries) + 2 or lines[0] != files.HEADER or lines[-1]:
+        return False
+    modes = {mode: mode.value.encode("ascii") for mode in GitMode}
+    for line, entry in zip(lines[1:-1], entries, strict=True):
+        start = b"%s %s " % (modes[entry.mode], entry.oid.encode("ascii"))
+        end = b" /" + escape(entry.path)
+        if not line.startswith(start) or not line.endswith(end):
+            return False
+        owner = line[len(start) : len(line) - len(end)]
+        if not owner or b" " in owner:
+            return False
+    return True

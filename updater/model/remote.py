@@ -39,7 +39,8 @@ class Offer(Struct, frozen=True):
     `version` is None while only the content can tell (unsigned mode without a tag).
     `tag` is the id of the annotated tag object `tag_name`; for a lightweight tag it
     is None, and `ref` names what to fetch. `number` is None until its tag was read.
-    `entry` is the commit of the channel log that proposes it, in signed mode.
+    `entry` is the commit of the channel log that proposes it, in signed mode, and
+    `headline` what its verified tag says.
     """
 
     url: str
@@ -51,6 +52,7 @@ class Offer(Struct, frozen=True):
     version: str | None = None
     number: int | None = None
     entry: ObjectId | None = None
+    headline: str | None = None
 
 
 class Progress(Struct, frozen=True):

@@ -24,13 +24,12 @@ from updater.core.told import CHANGES, FILES, SAME
 from updater.core.tree import flatten
 from updater.core.versions import is_version
 from updater.errors import RefusedError, UntrustedError, UsageError
-from updater.model import Entry, GitMode, ObjectId
+from updater.model import CHANGES_PATH, Entry, GitMode, ObjectId
 from updater.publish.place import HEADS, Place, cache_for, write_tree
 from updater.publish.target import MANY_TAGS
 from updater.system import signing
 from updater.system.git.publishing import TAGS
 
-CHANGES_PATH = b"usr/lib/osupdate/changes.json"
 _LONGEST = 3660  # days until a statement expires
 
 

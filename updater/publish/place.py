@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from updater.core.tree import build
-from updater.errors import BusyError, RefusedError, UsageError
+from updater.errors import BusyError, RefusedError, TransportError, UsageError
 from updater.model import GitMode, ObjectId
 from updater.system import fs
 from updater.system.git import publishing
@@ -98,8 +98,8 @@ class Place:
             return
         try:
             self._remote.push({ref: new})
-        except RefusedError as error:
-            if self._remote.refs().get(ref) != self.refs.get(ref):
+        except (RefusedError, TransportError) as error:
+            if self._has_moved(self._remote, ref):
                 raise BusyError(
                     f"{ref} of {self.name} moved: somebody else published in the "
                     "meantime",
@@ -107,6 +107,11 @@ class Place:
                 ) from error
             raise
         self.repository.set_ref(ref, new)
+
+    def _has_moved(self, remote: Remote, ref: str) -> bool:
+        with contextlib.suppress(TransportError):
+            return remote.refs().get(ref) != self.refs.get(ref)
+        return False
 
     def head(self, branch: str) -> ObjectId | None:
         """The tip of a branch, with its objects here."""

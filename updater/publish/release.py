@@ -103,7 +103,7 @@ def drafted(
         UsageError, RefusedError, HostError, TransportError: as `publish`.
     """
     check_names(request)
-    goal = Target(request.repo, target.cache_for(request.cache, request.repo))
+    goal = Target(request.repo, cache_for(request.cache, request.repo))
     try:
         number = _next_number(request, goal)
         opened = content.open_source(request.rootfs, stdin, request.cache, _me())

@@ -250,6 +250,7 @@ def offer(value: Offer | None) -> Object | None:
     return {
         "version": value.version,
         "number": value.number,
+        "headline": value.headline,
         "commit": value.commit,
         "tag": value.tag,
         "ref": value.ref,

@@ -37,6 +37,8 @@ def check(checked: Checked) -> list[str]:
         lines.append(f"  {_sentence(checked.obstacle.text)}")
         return [*lines, *([checked.obstacle.hint] if checked.obstacle.hint else [])]
     lines = [f"Update available: {offered(offer)} in {safe(offer.channel, 80)}"]
+    if offer.headline:
+        lines.append(f"  {safe(offer.headline, 200)}")
     if checked.why:
         lines.append(f"  {safe(checked.why, 400)}")
     return [

@@ -216,6 +216,7 @@ def offer_of(
         version=tag.version,
         number=tag.number,
         entry=proposal.tip,
+        headline=tag.headline,
     )
 
 

@@ -46,11 +46,7 @@ def check(
         UntrustedError: C1: no such branch; R1: its tip is not released.
         TransportError: the remote cannot be reached.
     """
-    if not remote.url:
-        raise ConfigError(
-            "[remote] url is not set: nobody can be asked for releases",
-            hint="Set it in /etc/osupdate/config.toml; docs/config.md has an example",
-        )
+    require_url(remote)
     heads = patiently(
         lambda: child.list_heads(
             remote,
@@ -61,6 +57,19 @@ def check(
         sleep,
     )
     return choose(remote, mode, heads, wanted)
+
+
+def require_url(remote: RemoteSettings) -> None:
+    """Refuse to ask nobody.
+
+    Raises:
+        ConfigError.
+    """
+    if not remote.url:
+        raise ConfigError(
+            "[remote] url is not set: nobody can be asked for releases",
+            hint="Set it in /etc/osupdate/config.toml; docs/config.md has an example",
+        )
 
 
 def choose(

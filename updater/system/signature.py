@@ -209,9 +209,17 @@ def store_trust(root: str, found: TrustSet) -> None:
     if os.path.isdir(link) and not os.path.islink(link):
         fs.rename(link, f"{link}-by-hand")
     fs.replace_link(name, link)
-    for other in os.listdir(os.path.dirname(link)):
-        if _VERSION.match(other) and other != name:
-            fs.remove_tree(os.path.join(os.path.dirname(link), other))
+    sweep_trust(root)
+
+
+def sweep_trust(root: str) -> None:
+    """Delete versions that do not count any more, or that a cut left unfinished."""
+    link = os.path.join(root, ACCEPTED)
+    kept = os.readlink(link) if os.path.islink(link) else None
+    directory = os.path.dirname(link)
+    for name in os.listdir(directory):
+        if _VERSION.match(name) and name != kept:
+            fs.remove_tree(os.path.join(directory, name))
 
 
 def _text(lines: Iterable[str]) -> bytes:

@@ -64,3 +64,25 @@ def test_a_tree_that_was_listed_otherwise_is_refused(change):
 
 def test_a_list_that_is_none_is_refused():
     refused(TOLD, b"nonsense", ENTRIES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b" - /etc/motd", b" a b /etc/motd"),
+        (b" - /etc/motd", b"  /etc/motd"),
+        (b"osupdate-files 1", b"osupdate-files 2"),
+        (b"/etc/motd\n", b"/etc/motd"),
+        (b"/etc/motd\n", b"/etc/motd\n\n"),
+        (b"100644 ", b"100644  "),
+    ],
+)
+def test_a_list_that_is_not_of_its_format_is_refused(old, new):
+    assert old in LISTED
+    refused(TOLD, LISTED.replace(old, new, 1), ENTRIES)
+
+
+def test_names_that_are_escaped_are_compared_as_they_are():
+    odd = tuple(sorted((*ENTRIES, TreeEntry(b"etc/a b\xff", GitMode.FILE, "f" * 40)),
+                       key=lambda entry: entry.path))  # fmt: skip
+    told.check(TOLD, files.write(odd, lambda _: None), odd)
