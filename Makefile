@@ -27,11 +27,11 @@ all: $(STAMP)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -e '.[publish]'
+	$(PIP) install -e '.[publish,lock]'
 	touch $@
 
 $(TESTS): $(STAMP)
-	$(PIP) install -e '.[publish,test]'
+	$(PIP) install -e '.[publish,lock,test]'
 	touch $@
 
 packages:
@@ -55,7 +55,7 @@ bench: $(TESTS)
 install: $(STAMP)
 	rm -rf '$(LIB)/lib'
 	install -d '$(LIB)/lib' '$(LIB)/config.d' '$(DESTDIR)/usr/bin'
-	$(PIP) install --no-compile --target '$(LIB)/lib' '.[publish]'
+	$(PIP) install --no-compile --target '$(LIB)/lib' '.[publish,lock]'
 	rm -rf '$(LIB)/lib/bin' build
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash \
 		-s '$(DESTDIR)' '$(LIB)/lib'

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from updater import __version__
-from updater.cli import apply, diff, host, look, policy, publish, topics
+from updater.cli import apply, diff, host, lock, look, policy, publish, topics
 from updater.errors import UsageError
 
 ON_MACHINE = (look, diff, apply, policy, host)
-VERBS = (*ON_MACHINE, publish, topics)
+VERBS = (*ON_MACHINE, lock, publish, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 
 DEFAULTS = {

@@ -61,13 +61,13 @@ class Tokens:
             stamp = (now.st_ino, now.st_size, now.st_mtime_ns)
             if stamp == self._read_as:
                 return
+            self._read_as = stamp  # a mistake is told once
             with open(self._path, encoding="utf-8") as file:
                 self._known = parse_tokens(file.read(), self._path)
         except OSError as error:
             raise ConfigError(f"{self._path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{self._path}: not UTF-8") from error
-        self._read_as = stamp
 
     def find(self, token: str) -> Identity | None:
         """Whose token this is."""

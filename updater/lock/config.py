@@ -17,6 +17,20 @@ from updater.core.text import safe
 from updater.core.times import parse_duration
 from updater.errors import ConfigError
 
+__all__ = [
+    "AuthSettings",
+    "EtcdSettings",
+    "GroupConfig",
+    "ServiceConfig",
+    "TlsSettings",
+    "address",
+    "default_store",
+    "group_settings",
+    "load",
+    "parse_duration",
+    "store_target",
+]
+
 LISTEN = "127.0.0.1:9090"
 GROUP = re.compile(r"[a-zA-Z0-9.-]{1,100}\Z")
 _LOOPBACK = ("127.", "localhost:", "[::1]:")
@@ -72,7 +86,9 @@ class ServiceConfig(Struct, frozen=True, forbid_unknown_fields=True):
     tls: TlsSettings | None = None
     auth: AuthSettings = AuthSettings()
     etcd: EtcdSettings = EtcdSettings()
-    groups: Mapping[str, GroupConfig] = {"default": GroupConfig()}
+    groups: Mapping[str, GroupConfig] = msgspec.field(
+        default_factory=lambda: {"default": GroupConfig()}
+    )
 
     @property
     def open(self) -> bool:
@@ -133,15 +149,16 @@ def store_target(text: str) -> tuple[str, tuple[str, ...]]:
     )
 
 
-def _is_address(text: str) -> bool:
+def _is_address(text: str, least: int = 1) -> bool:
     found = _HOST_PORT.match(text)
-    return found is not None and 0 < int(found[2]) < 65536
+    return found is not None and least <= int(found[2]) < 65536
 
 
 def _read(path: str) -> ServiceConfig:
     try:
         with open(path, "rb") as file:
             tables = tomllib.load(file)
+        _check_groups(tables.get("groups"))
         return msgspec.convert(tables, ServiceConfig, dec_hook=_convert)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
@@ -149,6 +166,21 @@ def _read(path: str) -> ServiceConfig:
         raise ConfigError(f"{path}: not TOML: {safe(str(error), 200)}") from error
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_sentence(str(error))}") from error
+
+
+def _check_groups(groups: object) -> None:
+    """Convert each once alone, because msgspec does not say which one is wrong.
+
+    Raises:
+        msgspec.ValidationError.
+    """
+    for name, group in groups.items() if isinstance(groups, dict) else ():
+        try:
+            msgspec.convert(group, GroupConfig, dec_hook=_convert)
+        except msgspec.ValidationError as error:
+            what, _, key = str(error).partition(" - at `$")
+            where = f"`$.groups.{name}{key.rstrip('`')}`"
+            raise msgspec.ValidationError(f"{what} - at {where}") from error
 
 
 def _convert(kind: type[Any], value: Any) -> Any:  # noqa: ANN401 - msgspec's own
@@ -170,7 +202,7 @@ def _sentence(reason: str) -> str:
 
 def _problem(config: ServiceConfig) -> str | None:
     """What does not fit together, or None."""
-    if not _is_address(config.listen):
+    if not _is_address(config.listen, least=0):
         return f"listen: {safe(config.listen, 200)} is not HOST:PORT"
     for name in config.groups:
         if not GROUP.match(name):
