@@ -3,17 +3,19 @@
 _osupdate() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verbs="status check diff apply revert history verify hold unhold pin gc
-        config doctor publish help"
+        config doctor lock publish help"
     local global="--root --config --json --color --no-pager --utc --offline --yes
         --quiet --verbose --help"
     local word verb="" own=""
 
     case $previous in
         --root) mapfile -t COMPREPLY < <(compgen -d -- "$current") && return ;;
-        --config | --notes | --key)
+        --config | --notes | --key | --token-file)
             mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
         --color) own="auto always never" global="" ;;
         --format) own="text json" global="" ;;
+        --verdict) own="good failed unchanged" global="" ;;
+        (lock) own="status log acquire release drain slots serve" global="" ;;
         help) own="exit-codes $verbs" global="" ;;
     esac
     if [[ $own ]]; then
@@ -40,6 +42,10 @@ _osupdate() {
         pin) own="--off running" ;;
         gc) own="--dry-run" ;;
         config) own="--check" ;;
+        lock)
+            own="--group --url --token-file --reason --wait --id --booted --verdict
+                --off --listen --store -n"
+            ;;
         publish)
             own="--repo --product --version --number --arch --notes --key --source
                 --created --exclude --include --no-default-excludes --allow-secret

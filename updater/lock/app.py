@@ -30,6 +30,7 @@ from updater.lock.wire import BadRequestError, Failure
 BODY_TIMEOUT = 10.0  # seconds
 RETRY_UNAVAILABLE = 30  # seconds, told when the store does not answer
 FRESH = 1.0  # seconds that what is looked at may be old
+FRESH_CHANGED = 0.1  # the same after a change that this service made
 RECENT = 100  # entries of the ledger on the page
 MOST_LOG = 1000  # entries of the ledger in one answer
 
@@ -74,6 +75,7 @@ class Service:
         self._tokens_at = 0.0
         self._looking = asyncio.Lock()
         self._seen: tuple[float, View, list[Line]] | None = None
+        self._changed = False
 
     def application(self) -> web.Application:
         """The application of aiohttp."""
@@ -133,22 +135,22 @@ class Service:
     async def _pre_reboot(self, request: web.Request) -> web.Response:
         params, who = await self._node(request)
         ask = wire.parse_ask(params.id, request.headers, who.actor)
-        return _answer(await self._keeper.ask(params.group, ask))
+        return self._answer(await self._keeper.ask(params.group, ask))
 
     async def _steady_state(self, request: web.Request) -> web.Response:
         params, who = await self._node(request)
         proof = wire.parse_proof(params.id, request.headers, who.actor)
-        return _answer(await self._keeper.release(params.group, proof))
+        return self._answer(await self._keeper.release(params.group, proof))
 
     async def _force(self, request: web.Request) -> web.Response:
         asked, actor = await self._admin(request, ForceRequest)
         answer = await self._keeper.force(asked.group, asked.id, asked.reason, actor)
-        return _answer(answer)
+        return self._answer(answer)
 
     async def _drain(self, request: web.Request) -> web.Response:
         asked, actor = await self._admin(request, DrainRequest)
         answer = await self._keeper.drain(asked.group, asked.on, asked.reason, actor)
-        return _answer(answer)
+        return self._answer(answer)
 
     async def _slots(self, request: web.Request) -> web.Response:
         asked, actor = await self._admin(request, SlotsRequest)
@@ -156,7 +158,7 @@ class Service:
             text = "expected a group of a-z, A-Z, 0-9, . and -"
             raise BadRequestError("invalid_body", text)
         answer = await self._keeper.slots(asked.group, asked.slots, asked.reason, actor)
-        return _answer(answer)
+        return self._answer(answer)
 
     async def _status(self, _: web.Request) -> web.Response:
         return _json(await self._current())
@@ -193,12 +195,22 @@ class Service:
     async def _look(self) -> tuple[View, list[Line]]:
         """What everybody who looks sees; read once for all of them."""
         async with self._looking:
-            if self._seen is None or time.monotonic() - self._seen[0] > FRESH:
-                self._seen = None
+            enough = FRESH_CHANGED if self._changed else FRESH
+            if self._seen is None or time.monotonic() - self._seen[0] > enough:
+                self._seen, self._changed = None, False
                 view = await self._keeper.view()
                 lines = await self._keeper.log(limit=RECENT)
                 self._seen = time.monotonic(), view, lines
             return self._seen[1], self._seen[2]
+
+    def _answer(self, answer: Answer) -> web.Response:
+        self._changed = True
+        code = wire.STATUS[answer.kind]
+        headers = wire.answer_headers(answer)
+        if code != 200:
+            return _failure(code, answer.kind, answer.text, headers)
+        body = msgspec.json.encode({"note": answer.text} if answer.text else {})
+        return web.Response(body=body, content_type="application/json", headers=headers)
 
     async def _node(self, request: web.Request) -> tuple[wire.ClientParams, Identity]:
         """The node that speaks, and whose word that is.
@@ -298,15 +310,6 @@ async def _body(request: web.Request) -> bytes:
         text = f"the body did not arrive within {BODY_TIMEOUT:g} s"
         raise BadRequestError("timeout", text, 408) from error
     return data
-
-
-def _answer(answer: Answer) -> web.Response:
-    code = wire.STATUS[answer.kind]
-    headers = wire.answer_headers(answer)
-    if code == 200:
-        body = msgspec.json.encode({"note": answer.text} if answer.text else {})
-        return web.Response(body=body, content_type="application/json", headers=headers)
-    return _failure(code, answer.kind, answer.text, headers)
 
 
 def _failure(
