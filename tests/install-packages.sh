@@ -6,7 +6,10 @@ set -eu
 packages="
 attr
 bash
+chromium
 e2fsprogs
+etcd-client
+etcd-server
 git
 libcap2-bin
 make

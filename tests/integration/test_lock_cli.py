@@ -75,7 +75,7 @@ def test_status_says_who_why_and_what_to_do(lock, service):
     code, out, _ = lock("status")
     assert code == 0
     lines = out.splitlines()
-    assert lines[0] == "Group default: 1 of 1 slots held, 1 waiting"
+    assert lines[0] == "Group default: 1 of 1 slot held, 1 waiting"
     assert re.match(r"web3 49d77c9c02aa +\d\d:\d\d:\d\d \(\ds\) +granted", lines[4])
     assert "-> 2.0" in lines[4]
     assert re.match(r"1 \S+ e71126ecb73e \(you\) +\d\d:\d\d:\d\d", lines[6])

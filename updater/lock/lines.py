@@ -1,15 +1,21 @@
 """The lock for a terminal: lines of at most 80 columns where names allow it."""
 
+import shlex
 from collections.abc import Sequence
 
-from updater.core.text import safe
+from updater.core.text import plural, safe
 from updater.core.times import short
 from updater.lock import words
 from updater.lock.client import Granted, Outcome, Refused, Unreachable, Wait
-from updater.lock.status import EventStatus, GroupStatus, LogStatus, Status
+from updater.lock.status import (
+    EventStatus,
+    GroupStatus,
+    LogStatus,
+    ReleaseCount,
+    Status,
+)
 
-_NODE = 24  # columns of a name and an id
-_WHY = 28
+_MOST_NODE, _MOST_WHY = 40, 48  # columns
 
 
 def status(value: Status, url: str, me: str | None, only: str | None) -> list[str]:
@@ -22,63 +28,96 @@ def status(value: Status, url: str, me: str | None, only: str | None) -> list[st
         only: the group that is shown; all when None.
     """
     now = words.seconds_of(value.now)
-    groups = [g for g in value.groups if only is None or g.name == only]
-    late = sum(one.overdue for group in groups for one in group.holders)
-    if late:
-        lines = [f"PROBLEM: {late} overdue: the lock waits for a node or a person"]
-    else:
-        lines = [_summary(groups, only)]
+    known = words.groups(value.groups)
+    groups = [group for group in known if only in (None, group.name)]
+    lines = [_problem(groups, now) or _summary(groups, only)]
     for group in groups:
         lines += ["", *_group(group, now, me)]
     if only is None and value.fleet:
-        runs = [
-            f"{safe(c.release, 40) or 'not told'} {c.nodes:,}"
-            + (f" ({c.failed:,} FAILED)" if c.failed else "")
-            for c in value.fleet[:5]
-        ]
-        more = len(value.fleet) - 5
-        runs += [f"{more} more"] if more > 0 else []
-        lines += ["", f"Fleet    {', '.join(runs)}"]
+        lines += ["", f"Fleet    {_fleet(value.fleet)}"]
     return [*lines, "", f"Service  {safe(url, 200)}   what happened: osupdate lock log"]
+
+
+def _problem(groups: Sequence[GroupStatus], now: int) -> str | None:
+    late = [(h, g) for g in groups for h in words.holders(g) if h.overdue]
+    if not late:
+        return None
+    first, group = min(late, key=lambda pair: pair[0].since)
+    name = words.node(first.name, first.id)[0]
+    held = short(max(0, now - words.seconds_of(first.since)))
+    more = f", and {plural(len(late) - 1, 'more', 'more')}" if len(late) > 1 else ""
+    where = safe(group.name, 100)
+    return f"PROBLEM: {name} has held the lock of {where} for {held}{more}"
 
 
 def _summary(groups: Sequence[GroupStatus], only: str | None) -> str:
     held = sum(group.held for group in groups)
     waiting = sum(group.waiting for group in groups)
     slots = sum(group.slots for group in groups)
-    where = f"Group {safe(only, 100)}" if only else f"{len(groups)} groups"
+    where = f"Group {safe(only, 100)}" if only else plural(len(groups), "group")
     if only is None and len(groups) == 1:
         where = f"Group {safe(groups[0].name, 100)}"
-    return f"{where}: {held:,} of {slots:,} slots held, {waiting:,} waiting"
+    return f"{where}: {held:,} of {plural(slots, 'slot')} held, {waiting:,} waiting"
+
+
+def _fleet(counts: Sequence[ReleaseCount]) -> str:
+    runs = [
+        f"{safe(one.release, 40) or 'not told'} {one.nodes:,}"
+        + (f" ({one.failed:,} FAILED)" if one.failed else "")
+        for one in counts[:5]
+    ]
+    more = len(counts) - 5
+    return ", ".join([*runs, f"{more} more"] if more > 0 else runs)
 
 
 def _group(group: GroupStatus, now: int, me: str | None) -> list[str]:
     lines = [f"{safe(group.name, 100)}: {words.slots(group)}"]
     lines += [f"! {text}" for _, text in words.notes(group, now)]
-    if group.holders:
-        lines.append(
-            f"{'HOLDER':<{_NODE}}  {'SINCE (UTC)':<15} {'PHASE':<9}  "
-            f"{'WHY':<{_WHY}} SEEN"
+    holding = [
+        (
+            _node(one.name, one.id, me),
+            words.since(one.since, now),
+            safe(one.phase, 9),
+            words.why(one, _MOST_WHY),
+            words.ago(one.last_seen, now),
         )
-    for one in group.holders:
-        lines.append(
-            f"{_node(one.name, one.id, me):<{_NODE}}  "
-            f"{words.since(one.since, now):<15} {safe(one.phase, 9):<9}  "
-            f"{words.why(one):<{_WHY}} {words.ago(one.last_seen, now)}".rstrip()
+        for one in words.holders(group)
+    ]
+    waiting = [
+        (
+            f"{place.position} {_node(place.name, place.id, me)}",
+            words.since(place.since, now),
+            words.expectation(place, now),
+            words.why(place, _MOST_WHY),
+            words.ago(place.last_seen, now),
         )
-    if group.queue:
-        lines.append("WAITING")
-    for place in group.queue:
-        node = f"{place.position} {_node(place.name, place.id, me)}"
-        lines.append(
-            f"{node:<{_NODE}}  {words.since(place.since, now):<15} "
-            f"{words.expectation(place, now):<9}  {words.why(place):<{_WHY}} "
-            f"{words.ago(place.last_seen, now)}".rstrip()
+        for place in group.queue
+    ]
+    if holding or waiting:
+        table = _table(
+            [("HOLDER", "SINCE (UTC)", "PHASE", "WHY", "SEEN"), *holding], waiting
         )
+        lines += table[: len(holding) + 1] if holding else []
+        lines += ["WAITING", *table[len(holding) + 1 :]] if waiting else []
     more = group.waiting - len(group.queue)
     if more > 0:
         lines.append(f"... {more:,} more")
     return lines + _stuck(group, now)
+
+
+def _table(*parts: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows with columns as wide as they need to be; a longer name moves its row."""
+    rows = [row for part in parts for row in part]
+    widths = [
+        min(max(len(row[number]) for row in rows), _MOST_NODE if number == 0 else 80)
+        for number in range(len(rows[0]))
+    ]
+    return [
+        "  ".join(
+            f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _stuck(group: GroupStatus, now: int) -> list[str]:
@@ -87,21 +126,18 @@ def _stuck(group: GroupStatus, now: int) -> list[str]:
         group.waiting == 0 and not any(one.overdue for one in group.holders)
     ):
         return []
-    one = min(group.holders, key=lambda holder: (not holder.overdue, holder.since))
-    name = words.node(one.name, one.id)[0]
+    one = words.holders(group)[0]
     lines: list[str] = []
     if not one.overdue:
-        policy = (
-            "its slot is then given on"
-            if group.overdue_policy == "free"
-            else ("its slot stays taken then")
-        )
+        free = group.overdue_policy == "free"
+        policy = "is then given on" if free else "stays taken then"
         due = words.clock(one.overdue_at, now)
-        lines.append(f"{name} is overdue at {due} UTC; {policy}.")
-    lines.append(
-        f"Stuck? osupdate lock release {safe(one.id, 64)} --group "
-        f"{safe(group.name, 100)} --reason TEXT"
-    )
+        name = words.node(one.name, one.id)[0]
+        lines.append(f"{name} is overdue at {due} UTC; its slot {policy}.")
+    # Quoted, because a node chose the id and a person copies the line into a shell.
+    wanted = shlex.quote(safe(one.id, 256))
+    where = shlex.quote(safe(group.name, 100))
+    lines.append(f"Stuck? osupdate lock release {wanted} --group {where} --reason TEXT")
     return lines
 
 

@@ -57,7 +57,7 @@ def render(status: Status) -> str:
         answer=_answer(status, len(late)),
         bad=bool(late),
         now=f"{status.now[:10]} {status.now[11:19]} UTC",
-        groups=[_group(group, now) for group in status.groups],
+        groups=[_group(group, now) for group in words.groups(status.groups)],
         fleet=_fleet(status.fleet),
         events=[_event(one, now) for one in reversed(status.recent)],
     )
@@ -101,7 +101,7 @@ def _answer(status: Status, late: int) -> str:
 
 def _group(group: GroupStatus, now: int) -> dict[str, Any]:
     notes = words.notes(group, now)
-    boxes = ["late" if one.overdue else "held" for one in group.holders]
+    boxes = ["late" if one.overdue else "held" for one in words.holders(group)]
     boxes += ["free"] * (group.slots - len(boxes))
     listed = len(group.queue)
     more = group.waiting - listed
@@ -120,7 +120,7 @@ def _group(group: GroupStatus, now: int) -> dict[str, Any]:
                 "seen": words.ago(one.last_seen, now),
                 "late": one.overdue,
             }
-            for one in group.holders
+            for one in words.holders(group)
         ],
         "queue": [
             {

@@ -3,6 +3,7 @@
 What comes in was said by nodes; every text is made safe here.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from updater.core.text import plural, safe
@@ -14,6 +15,7 @@ _SECONDS = {
     "lapsed": "waited",
     "withdrawn": "waited",
     "released": "held",
+    "forced": "after",
 }
 SHORT_ID = 12  # characters of an id that are shown beside a name
 
@@ -56,13 +58,23 @@ def node(name: str, full_id: str) -> tuple[str, str]:
     return safe(name, 64), safe(full_id, SHORT_ID).removesuffix("...")
 
 
-def why(one: HolderStatus | PlaceStatus) -> str:
-    """`update 1.0 -> 2.0`, as much of it as was said."""
-    words = [safe(one.why, 200)] if one.why else []
-    if one.target:
-        origin = f"{safe(one.origin, 80)} " if one.origin else ""
-        words.append(f"{origin}-> {safe(one.target, 80)}")
-    return " ".join(words)
+def why(one: HolderStatus | PlaceStatus, room: int = 400) -> str:
+    """`update, 1.0 -> 2.0`, as much of it as was said; the reason gives way."""
+    target = f"-> {safe(one.target, 80)}" if one.target else ""
+    way = f"{safe(one.origin, 80)} {target}" if one.origin and target else target
+    left = max(12, room - len(way) - 5)
+    said = safe(one.why, left) if one.why else ""
+    return (", " if one.origin else " ").join(part for part in (said, way) if part)
+
+
+def holders(group: GroupStatus) -> list[HolderStatus]:
+    """The holders, the overdue and the longest ones first."""
+    return sorted(group.holders, key=lambda one: (not one.overdue, one.since, one.name))
+
+
+def groups(known: Sequence[GroupStatus]) -> list[GroupStatus]:
+    """The groups, those with somebody overdue first."""
+    return sorted(known, key=lambda group: not any(h.overdue for h in group.holders))
 
 
 def slots(group: GroupStatus) -> str:
@@ -108,17 +120,14 @@ def expectation(one: PlaceStatus, now: int) -> str:
 
 def event(one: EventStatus) -> str:
     """What an entry of the ledger says beside its name."""
-    words = []
+    words = [safe(one.reason, 400)] if one.reason else []
     if one.booted:
         words.append(f"booted {safe(one.booted, 80)}")
     elif one.target:
         origin = f"{safe(one.origin, 80)} " if one.origin else ""
         words.append(f"{origin}-> {safe(one.target, 80)}")
-    if one.reason:
-        words.append(safe(one.reason, 400))
-    if one.seconds:
-        verb = _SECONDS.get(one.event, "after")
-        words.append(f"({verb} {short(max(0, one.seconds))})")
+    if one.seconds and one.event in _SECONDS:
+        words.append(f"{_SECONDS[one.event]} {short(max(0, one.seconds))}")
     if one.actor and one.event in ("forced", "drained", "resumed", "slots"):
         words.append(f"by {safe(one.actor, 100)}")
-    return " ".join(words)
+    return ", ".join(words)
