@@ -87,6 +87,8 @@ class Between:
                     if between.visits == 2:
                         service.unlock("0" * 32, group="web", **PROOF)
                         service.lock("2" * 32, group="web")
+                        while "2" * 32 not in service.holders("web"):
+                            threading.Event().wait(0.05)
                 status, headers, body = service.request("GET", self.path)
                 self.send_response(status)
                 for name in ("Content-Type", "Content-Security-Policy"):
