@@ -2,6 +2,7 @@
 # make demo-debian   the same on a real Debian of about 1 GB (root)
 # make check         every test and linter; with root also the tests that need it
 # make bench         speed, beside git and ostree (root); PAIR=DIR BENCH=--quick
+# make fleet         thousands of nodes and every trouble against the reboot lock
 # make install       DESTDIR=/path/to/image for the Python of that image
 # make clean
 
@@ -21,7 +22,7 @@ else
 MARKERS := not root and not vm and not bench
 endif
 
-.PHONY: all demo demo-debian check bench install clean packages
+.PHONY: all demo demo-debian check bench fleet install clean packages
 
 all: $(STAMP)
 
@@ -49,6 +50,10 @@ check: packages $(TESTS)
 bench: $(TESTS)
 	tests/install-packages.sh bench
 	PYTHONPATH=tests $(BIN)/python -m bench $(if $(PAIR),--pair '$(PAIR)') $(BENCH)
+	PYTHONPATH=tests $(BIN)/python -m bench.lock
+
+fleet: $(TESTS)
+	PYTHONPATH=tests $(BIN)/python -m fleet $(FLEET)
 
 # The last lines hold that everything is below DESTDIR: they run the installed command
 # and import what it loads late, both isolated from this machine's own packages.

@@ -19,7 +19,7 @@ BODY = b'{"client_params":{"id":"a","group":"default"}}'
 
 
 @contextlib.asynccontextmanager
-async def served(directory):
+async def served(directory, most=1000):
     """The service in this process: its port."""
     fake = FakeTime()
     store = SqliteStore(f"{directory}/lock.db", fake.clock().now())
@@ -29,7 +29,7 @@ async def served(directory):
     runner = app.web.AppRunner(service.application(), handler_cancellation=True)
     await runner.setup()
     server = await asyncio.get_running_loop().create_server(
-        connections.factory(runner.server), "127.0.0.1", 0
+        connections.factory(runner.server, most), "127.0.0.1", 0
     )
     try:
         yield server.sockets[0].getsockname()[1], keeper
@@ -110,13 +110,9 @@ def test_a_hundred_slow_clients_do_not_keep_a_quick_one_waiting(tmp_path):
     asyncio.run(story())
 
 
-def test_more_connections_than_the_service_holds_are_ended_at_once(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 3)
-
+def test_more_connections_than_the_service_holds_are_ended_at_once(tmp_path):
     async def story():
-        async with served(tmp_path) as (port, _):
+        async with served(tmp_path, most=3) as (port, _):
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
             await asyncio.sleep(0)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)

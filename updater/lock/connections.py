@@ -17,7 +17,9 @@ _SILENT.disabled = True
 class Connection(RequestHandler):
     """aiohttp's, ended when its client does not send a whole request in time."""
 
-    def __init__(self, server: web.Server, open_ones: set["Connection"]) -> None:
+    def __init__(
+        self, server: web.Server, open_ones: set["Connection"], most: int
+    ) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -28,13 +30,14 @@ class Connection(RequestHandler):
             max_line_size=2048,
         )
         self._open_ones = open_ones
+        self._most = most
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         super().connection_made(transport)
         self._open_ones.add(self)
-        if len(self._open_ones) > MOST_CONNECTIONS:
+        if len(self._open_ones) > self._most:
             self._give_up()
         else:
             self.request_ended()
@@ -62,7 +65,14 @@ class Connection(RequestHandler):
             self.transport.abort()
 
 
-def factory(server: web.Server) -> Callable[[], Connection]:
-    """What the event loop makes a connection with."""
+def factory(
+    server: web.Server, most: int = MOST_CONNECTIONS
+) -> Callable[[], Connection]:
+    """What the event loop makes a connection with.
+
+    Args:
+        server: of aiohttp.
+        most: connections at one time; one more is ended at once.
+    """
     open_ones: set[Connection] = set()
-    return lambda: Connection(server, open_ones)
+    return lambda: Connection(server, open_ones, most)

@@ -25,11 +25,12 @@ from updater.lock.config import (
     group_settings,
     store_target,
 )
-from updater.lock.connections import factory
+from updater.lock.connections import MOST_CONNECTIONS, factory
 from updater.lock.keeper import Keeper
 from updater.lock.store import Store
 
 _BACKLOG = 4096
+_OTHER_FILES = 200  # descriptors for everything that is no connection
 _GRACE = 10.0  # seconds for requests that are under way at the end
 
 
@@ -48,7 +49,7 @@ def serve(config: ServiceConfig, ready: Callable[[str, str], None]) -> None:
 
 
 async def _serve(config: ServiceConfig, ready: Callable[[str, str], None]) -> None:
-    _raise_limit()
+    most = _raise_limit()
     clock = Clock()
     where = config.store or default_store()
     store = _make_store(where, config.etcd, clock)
@@ -68,7 +69,7 @@ async def _serve(config: ServiceConfig, ready: Callable[[str, str], None]) -> No
         )
         await runner.setup()
         try:
-            server = await _listen(config.listen, runner, tls)
+            server = await _listen(config.listen, runner, tls, most)
             host, port = server.sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             ready(f"{'https' if tls else 'http'}://{shown}:{port}/", where)
@@ -83,13 +84,13 @@ async def _serve(config: ServiceConfig, ready: Callable[[str, str], None]) -> No
 
 
 async def _listen(
-    listen: str, runner: web.AppRunner, tls: ssl.SSLContext | None
+    listen: str, runner: web.AppRunner, tls: ssl.SSLContext | None, most: int
 ) -> asyncio.Server:
     assert runner.server is not None, "setup made it"
     host, port = address(listen)
     try:
         return await asyncio.get_running_loop().create_server(
-            factory(runner.server),
+            factory(runner.server, most),
             host,
             port,
             ssl=tls,
@@ -157,12 +158,13 @@ def _load(table: str, context: ssl.SSLContext, cert: str, key: str | None) -> No
         raise ConfigError(f"{table}.cert: {cert}: {error}") from error
 
 
-def _raise_limit() -> None:
-    """Every waiting node may have a connection."""
+def _raise_limit() -> int:
+    """Let every waiting node have a connection: how many there may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return max(1, min(MOST_CONNECTIONS, soft - _OTHER_FILES))
 
 
 def _notify(state: str) -> None:
