@@ -7,7 +7,8 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-HEADERS_TIMEOUT = 15.0  # seconds from connecting, or from an answer, to a whole request
+HEADERS_TIMEOUT = 30.0  # seconds from connecting, or from an answer, to a whole request
+LATE = 1.0  # seconds: a loop that is so late has not read what is there
 MOST_CONNECTIONS = 20_000
 
 _SILENT = logging.getLogger("osupdate.lock.access")  # the ledger tells what happened
@@ -32,6 +33,7 @@ class Connection(RequestHandler):
         self._open_ones = open_ones
         self._most = most
         self._patience: asyncio.TimerHandle | None = None
+        self._until = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
@@ -57,8 +59,19 @@ class Connection(RequestHandler):
     def request_ended(self) -> None:
         """It is answered; the next one has its time."""
         self.request_began()
-        loop = asyncio.get_running_loop()
-        self._patience = loop.call_later(HEADERS_TIMEOUT, self._give_up)
+        self._wait(HEADERS_TIMEOUT)
+
+    def _wait(self, seconds: float) -> None:
+        self._until = asyncio.get_running_loop().time() + seconds
+        self._patience = asyncio.get_running_loop().call_at(self._until, self._too_late)
+
+    def _too_late(self) -> None:
+        """Whoever waits because this process is slow is not the slow one."""
+        late = asyncio.get_running_loop().time() - self._until
+        if late > LATE or self._messages:
+            self._wait(late + LATE)
+        else:
+            self._give_up()
 
     def _give_up(self) -> None:
         if self.transport is not None:
