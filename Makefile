@@ -73,7 +73,7 @@ install: $(STAMP)
 	'$(DESTDIR)/usr/bin/osupdate' --version
 	'$(DESTDIR)/usr/bin/osupdate' help exit-codes > /dev/null
 	$(PYTHON) -I -c 'import sys; sys.path.insert(1, "$(LIB)/lib"); \
-		import pygit2, zstandard, updater.agent, updater.fetcher'
+		import pygit2, zstandard, updater.agent, updater.fetcher, updater.cli.lock_verbs'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .cache

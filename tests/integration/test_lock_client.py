@@ -248,6 +248,11 @@ class Proxy:
         self._ready.set()
         await self._stop.wait()
         server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed now
 
     async def _client(self, reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -262,9 +267,11 @@ class Proxy:
                 sink.write(data)
             sink.close()
 
-        await asyncio.gather(
-            copy(reader, other), copy(other_reader, writer), return_exceptions=True
-        )
+        try:
+            await asyncio.gather(copy(reader, other), copy(other_reader, writer))
+        finally:
+            for one in (writer, other):
+                one.transport.abort()
 
 
 def test_a_proxy_is_used_for_https_without_seeing_inside(secure, authority):
