@@ -22,10 +22,15 @@ def free_port():
 
 
 class EtcdServer:
-    """Starts with `start`; its data outlive `kill`."""
+    """Starts with `start`; its data outlive `kill`.
 
-    def __init__(self, directory):
+    With an authority and a certificate it asks for certificates of that authority.
+    """
+
+    def __init__(self, directory, authority=None, certificate=None):
         self.directory = directory
+        self.authority = authority
+        self.certificate = certificate
         self.address = f"127.0.0.1:{free_port()}"
         self.peer = f"http://127.0.0.1:{free_port()}"
         self.process = None
@@ -38,7 +43,14 @@ class EtcdServer:
         self.kill()
 
     def start(self):
-        url = f"http://{self.address}"
+        scheme = "https" if self.authority else "http"
+        url = f"{scheme}://{self.address}"
+        secure = [
+            f"--cert-file={self.certificate}",
+            f"--key-file={self.certificate}",
+            f"--trusted-ca-file={self.authority and self.authority.path}",
+            "--client-cert-auth",
+        ]
         self.process = subprocess.Popen(
             [
                 "etcd",
@@ -50,6 +62,7 @@ class EtcdServer:
                 f"--initial-cluster=default={self.peer}",
                 "--logger=zap",
                 "--log-level=error",
+                *(secure if self.authority else []),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -68,10 +81,12 @@ class EtcdServer:
             self.process.wait()
 
     def _healthy(self):
+        scheme, tls = "http", None
+        if self.authority:
+            scheme, tls = "https", self.authority.client(self.certificate)
+        url = f"{scheme}://{self.address}/health"
         try:
-            with urllib.request.urlopen(
-                f"http://{self.address}/health", timeout=1
-            ) as answer:
+            with urllib.request.urlopen(url, timeout=1, context=tls) as answer:
                 return b"true" in answer.read()
         except OSError:
             return False
