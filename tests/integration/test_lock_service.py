@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.etcd import EtcdServer, etcd_needed
-from support.lock_service import PROTOCOL, LockService
+from support.lock_service import PROTOCOL, LockService, wait_until_seen
 
 SCHEMAS = Path(__file__).parents[2] / "docs/json"
 BODY = '{"client_params":{"id":"a","group":"default"}}'
@@ -33,15 +33,6 @@ def shared(tmp_path_factory):
     """For what changes nothing."""
     with LockService(tmp_path_factory.mktemp("lock") / "service") as running:
         yield running
-
-
-def wait_until_seen(service, check):
-    """The page and the status may be a second old."""
-    for _ in range(40):
-        if check():
-            return
-        threading.Event().wait(0.1)
-    raise AssertionError(service.lines)
 
 
 def test_without_a_configuration_it_serves_one_slot_on_this_machine(service):

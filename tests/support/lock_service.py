@@ -121,3 +121,12 @@ class LockService:
     def log(self, limit=1000):
         found = json.loads(self.request("GET", f"/v1/log?limit={limit}")[2])
         return [(entry["event"], entry["id"]) for entry in found["entries"]]
+
+
+def wait_until_seen(service, check):
+    """The page and the status may be a second old."""
+    for _ in range(40):
+        if check():
+            return
+        threading.Event().wait(0.1)
+    raise AssertionError(service.lines)

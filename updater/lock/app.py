@@ -111,7 +111,7 @@ class Service:
         except BadRequestError as error:
             response = _failure(error.status, error.kind, str(error))
         except StoreError as error:
-            text = f"{error} {error.unchanged}"
+            text = f"{error}. {error.unchanged}"
             retry = {"Retry-After": str(RETRY_UNAVAILABLE)}
             kind = "overloaded" if error.code == "overloaded" else "backend_unavailable"
             response = _failure(503, kind, text, retry)
@@ -171,6 +171,8 @@ class Service:
 
     async def _healthz(self, _: web.Request) -> web.Response:
         await self._look()
+        if self._keeper.trouble is not None:
+            raise StoreError(self._keeper.trouble.reason)
         return web.Response(body=b'{"status":"ok"}', content_type="application/json")
 
     async def _metrics(self, _: web.Request) -> web.Response:
@@ -190,7 +192,8 @@ class Service:
 
     async def _current(self) -> status.Status:
         view, lines = await self._look()
-        return status.status(view, lines, self._keeper.moment(""))
+        moment = self._keeper.moment("")
+        return status.status(view, lines, moment, self._keeper.trouble)
 
     async def _look(self) -> tuple[View, list[Line]]:
         """What everybody who looks sees; read once for all of them."""

@@ -32,7 +32,7 @@ from updater.core.semaphore import lock, unlock
 from updater.core.text import safe
 from updater.core.times import short
 from updater.lock.clock import Clock
-from updater.lock.store import Line, Store, StoreError, View
+from updater.lock.store import Line, Store, StoreError, Trouble, View
 
 SWEEP = 5  # seconds
 MOST_PENDING = 20_000  # requests that are not answered yet
@@ -97,6 +97,7 @@ class Keeper:
         self._told: dict[tuple[str, str, Kind], int] = {}
         self._sweeper: asyncio.Task[None] | None = None
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.trouble: Trouble | None = None
 
     async def start(self) -> None:
         """Open the store and apply the configuration.
@@ -273,9 +274,7 @@ class Keeper:
         try:
             answers = await self._store.run(group, jobs, create=create)
         except StoreError as error:
-            self.counts["store", "errors"] += 1
-            # What is read anew has forgotten who asked lately.
-            self._awake = self._clock.now()
+            self._failed(error)
             for request in batch:
                 request.finish(None, error)
         except Exception as error:
@@ -283,10 +282,21 @@ class Keeper:
             for request in batch:
                 request.finish(None, StoreError(f"internal: {error!r}"))
         else:
+            if self.trouble is not None and any(one.entries for one in batch):
+                self.trouble = None  # it was written
+                log.warning("the store works again")
             for request, answer in zip(batch, answers, strict=True):
                 request.finish(answer)
                 for entry in request.entries:
                     log.info("%s", line(entry))
+
+    def _failed(self, error: StoreError) -> None:
+        self.counts["store", "errors"] += 1
+        # What is read anew has forgotten who asked lately.
+        self._awake = self._clock.now()
+        if self.trouble is None:
+            self.trouble = Trouble(self._awake, safe(str(error), 400))
+            log.warning("nothing is granted: %s", self.trouble.reason)
 
     async def _configure(self) -> None:
         for name, settings in self._configured.items():
@@ -295,22 +305,17 @@ class Keeper:
             )
 
     async def _sweep_for_ever(self) -> None:
-        unwell = False
         while True:
             await asyncio.sleep(SWEEP)
             try:
                 await self.sweep()
             except StoreError as error:
-                if not unwell:
-                    log.warning("%s", safe(str(error), 500))
-                unwell = True
-            else:
-                if unwell:
-                    log.warning("the store answers again")
-                unwell = False
+                self._failed(error)
 
     async def sweep(self) -> None:
         """Move what a jump of the clock left behind; lapse places; find the overdue.
+
+        A store that failed is tried, with an entry that says for how long.
 
         Raises:
             StoreError.
@@ -324,6 +329,8 @@ class Keeper:
             if self._jump != self._moved.get(name, 0):
                 await self._follow_clock(name)
             await self._override(name, sweep)
+        if self.trouble is not None and groups:
+            await self._override(min(groups), partial(_recovered, trouble=self.trouble))
 
     async def _follow_clock(self, group: str) -> None:
         before = self._moved.get(group, 0)
@@ -346,6 +353,13 @@ class Keeper:
 
 def _configure(group: Group, moment: Moment, settings: GroupSettings) -> Step:
     return configure(group, settings, moment)
+
+
+def _recovered(group: Group, moment: Moment, trouble: Trouble) -> Step:
+    lasted = short(max(0, moment.now - trouble.since))
+    text = f"nothing could be granted or released for {lasted}: {trouble.reason}"
+    entry = Entry(moment.now, "recovered", group.name, reason=text)
+    return Step(group, Answer(Kind.OK), (entry,))
 
 
 def line(entry: Entry) -> str:

@@ -30,7 +30,8 @@ def status(value: Status, url: str, me: str | None, only: str | None) -> list[st
     now = words.seconds_of(value.now)
     known = words.groups(value.groups)
     groups = [group for group in known if only in (None, group.name)]
-    lines = [_problem(groups, now) or _summary(groups, only)]
+    problem = words.trouble(value) or _problem(groups, now)
+    lines = [problem or _summary(groups, only)]
     for group in groups:
         lines += ["", *_group(group, now, me)]
     if only is None and value.fleet:

@@ -55,7 +55,7 @@ def render(status: Status) -> str:
     late = [one for group in status.groups for one in group.holders if one.overdue]
     return _template(
         answer=_answer(status, len(late)),
-        bad=bool(late),
+        bad=bool(late) or status.trouble is not None,
         now=f"{status.now[:10]} {status.now[11:19]} UTC",
         groups=[_group(group, now) for group in words.groups(status.groups)],
         fleet=_fleet(status.fleet),
@@ -89,6 +89,8 @@ def _environment() -> Environment:
 
 
 def _answer(status: Status, late: int) -> str:
+    if trouble := words.trouble(status):
+        return trouble
     if late:
         return f"PROBLEM: {plural(late, 'node')} overdue"
     held = sum(group.held for group in status.groups)

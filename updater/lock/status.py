@@ -17,7 +17,7 @@ from updater.core.lapses import back_by
 from updater.core.outlook import expected, usual_hold
 from updater.core.times import rfc3339
 from updater.core.waiting import Place
-from updater.lock.store import Line, View
+from updater.lock.store import Line, Trouble, View
 
 SCHEMA = "osupdate.lock/1"
 LOG_SCHEMA = "osupdate.lock-log/1"
@@ -104,11 +104,19 @@ class EventStatus(Struct, frozen=True):
     seconds: int | None
 
 
+class TroubleStatus(Struct, frozen=True):
+    """Since when nothing can be granted or released, because the store fails."""
+
+    since: str
+    reason: str
+
+
 class Status(Struct, frozen=True):
     """Everything."""
 
     schema: str
     now: str
+    trouble: TroubleStatus | None
     groups: tuple[GroupStatus, ...]
     fleet: tuple[ReleaseCount, ...]
     recent: tuple[EventStatus, ...]
@@ -121,11 +129,19 @@ class LogStatus(Struct, frozen=True):
     entries: tuple[EventStatus, ...]
 
 
-def status(view: View, lines: Sequence[Line], moment: Moment) -> Status:
+def status(
+    view: View,
+    lines: Sequence[Line],
+    moment: Moment,
+    trouble: Trouble | None,
+) -> Status:
     """The status of what a store has."""
     return Status(
         schema=SCHEMA,
         now=rfc3339(moment.now),
+        trouble=TroubleStatus(rfc3339(trouble.since), trouble.reason)
+        if trouble
+        else None,
         groups=tuple(
             group_status(group, moment) for _, group in sorted(view.groups.items())
         ),

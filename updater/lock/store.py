@@ -17,6 +17,13 @@ class StoreError(HostError):
     code = "lock_store"
 
 
+class Trouble(Struct, frozen=True):
+    """Since when a store fails, and why."""
+
+    since: int
+    reason: str
+
+
 class Line(Struct, frozen=True):
     """An entry of the ledger and its place in it; `seq` only grows."""
 

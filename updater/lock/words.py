@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 
 from updater.core.text import plural, safe
 from updater.core.times import short
-from updater.lock.status import EventStatus, GroupStatus, HolderStatus, PlaceStatus
+from updater.lock.status import (
+    EventStatus,
+    GroupStatus,
+    HolderStatus,
+    PlaceStatus,
+    Status,
+)
 
 _SECONDS = {
     "granted": "waited",
@@ -75,6 +81,15 @@ def holders(group: GroupStatus) -> list[HolderStatus]:
 def groups(known: Sequence[GroupStatus]) -> list[GroupStatus]:
     """The groups, those with somebody overdue first."""
     return sorted(known, key=lambda group: not any(h.overdue for h in group.holders))
+
+
+def trouble(status: Status) -> str | None:
+    """That the store fails, or None."""
+    if status.trouble is None:
+        return None
+    lasts = short(max(0, seconds_of(status.now) - seconds_of(status.trouble.since)))
+    reason = safe(status.trouble.reason, 400)
+    return f"PROBLEM: nothing can be granted for {lasts}: {reason}"
 
 
 def slots(group: GroupStatus) -> str:

@@ -133,6 +133,24 @@ def test_silence_while_the_service_was_down_takes_nobodys_place(tmp_path, fake):
     run(story)
 
 
+def test_a_store_that_fails_is_said_and_its_end_is_written_down(tmp_path, fake):
+    async def story():
+        async with kept(tmp_path, fake) as (keeper, store):
+            store.fails = StoreError("the disk is full")
+            with pytest.raises(StoreError):
+                await keeper.ask("web", Ask("a"))
+            assert keeper.trouble.reason == "the disk is full"
+            store.fails = None
+            fake.pass_(120)
+            await keeper.sweep()
+            assert keeper.trouble is None
+            [told] = await keeper.log(limit=1)
+            assert told.entry.event == "recovered"
+            assert told.entry.reason.endswith("for 2m: the disk is full")
+
+    run(story)
+
+
 def test_a_mistake_of_the_program_is_told_to_who_waits_and_ends_nothing(tmp_path, fake):
     async def story():
         async with kept(tmp_path, fake) as (keeper, store):
