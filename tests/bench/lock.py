@@ -87,7 +87,7 @@ def row(what, count, seconds, load, memory):
 
 
 def measure(title, services, nodes, few, many):
-    """Four loads on running services; whether each was answered as it must be."""
+    """Four loads on running services; whether nobody was granted too much."""
     names = [f"node-{number:06}" for number in range(nodes)]
     load = Load([service.url for service in services])
     wrong = []

@@ -90,6 +90,7 @@ class EtcdStore:
         self._waiting: dict[str, _Waiting] = {}
         self._heard: dict[tuple[str, str], Place] = {}
         self._alive: set[int] = set()
+        self._kept: dict[int, float] = {}  # lease -> when it last began (monotonic)
         self._nodes: tuple[float, Mapping[str, Mapping[str, Node]]] | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -219,6 +220,8 @@ class EtcdStore:
         gone = [key for key in self._heard if key[0] == group and key[1] not in leases]
         for key in gone:
             del self._heard[key]
+        if len(self._kept) > 2 * len(self._heard) + 1000:
+            self._kept.clear()
         made = _Waiting(at, from_places(places), leases, unheard)
         self._waiting[group] = made
         return made
@@ -239,6 +242,8 @@ class EtcdStore:
         if operations and await self._etcd.commit(compare, operations) is None:
             return False
         waiting.leases.update(leases)
+        now = self._monotonic()
+        self._kept.update(dict.fromkeys(leases.values(), now))
         return True
 
     async def _new_leases(self, group: Group, places: list[Place]) -> dict[str, int]:
@@ -258,10 +263,16 @@ class EtcdStore:
             if known is not place:
                 self._heard[(after.name, place.id)] = place
                 waiting.unheard.discard(place.id)
-                if known is not None:
-                    self._alive.add(waiting.leases[place.id])
+                self._keep(waiting.leases[place.id], lapse_after(after, place) / 4)
         waiting.queue = after.queue
         self._waiting[after.name] = waiting
+
+    def _keep(self, lease: int, seconds: float) -> None:
+        """Let a lease live on, when that was not done within so many seconds."""
+        now = self._monotonic()
+        if now - self._kept.get(lease, -seconds) >= seconds:
+            self._kept[lease] = now
+            self._alive.add(lease)
 
     async def _keep_alive(self) -> None:
         while True:
