@@ -22,7 +22,7 @@ from updater.lock import page, status, wire
 from updater.lock.auth import Identity, Tokens, identify, is_local_name, may_speak_for
 from updater.lock.config import GROUP, ServiceConfig
 from updater.lock.connections import Connection
-from updater.lock.keeper import Keeper
+from updater.lock.keeper import Keeper, OverloadedError
 from updater.lock.metrics import CONTENT_TYPE, metrics
 from updater.lock.store import Line, StoreError, View
 from updater.lock.wire import BadRequestError, Failure
@@ -113,7 +113,8 @@ class Service:
         except StoreError as error:
             text = f"{error}. {error.unchanged}"
             retry = {"Retry-After": str(RETRY_UNAVAILABLE)}
-            kind = "overloaded" if error.code == "overloaded" else "backend_unavailable"
+            busy = isinstance(error, OverloadedError)
+            kind = "overloaded" if busy else "backend_unavailable"
             response = _failure(503, kind, text, retry)
         except web.HTTPNotFound:
             response = _failure(404, "not_found", "there is nothing at this path")

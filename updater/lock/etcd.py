@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from updater.core.text import safe
+from updater.lock.exchange import reason_of
 from updater.lock.store import StoreError
 
 TIMEOUT = 3.0  # seconds for one call to one endpoint
@@ -98,8 +99,7 @@ class Etcd:
             try:
                 return await self._post(self._session, f"{endpoint}/v3/{path}", body)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                reason = str(error) or type(error).__name__
-                reasons.append(f"{endpoint}: {safe(reason, 200)}")
+                reasons.append(f"{endpoint}: {reason_of(error)}")
                 with contextlib.suppress(ValueError):  # another call moved it
                     self._endpoints.remove(endpoint)
                     self._endpoints.append(endpoint)

@@ -95,10 +95,10 @@ async def _exchange(
     except TimeoutError:
         return Silence(f"no answer within {deadline:g} s")
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return Silence(_reason(error))
+        return Silence(reason_of(error))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """What went wrong, in the words of the system where it has some."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
@@ -107,6 +107,8 @@ def _reason(error: Exception) -> str:
             text = f"no address is known for {error.host}"
         case aiohttp.ClientConnectorError() if (error.os_error.errno or 0) > 0:
             text = f"{os.strerror(error.os_error.errno or 0).lower()}"
+        case TimeoutError():
+            text = "no answer in time"
         case _:
             text = str(error) or type(error).__name__
     return safe(text, 300)

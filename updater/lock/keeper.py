@@ -45,8 +45,6 @@ log = logging.getLogger("osupdate.lock")
 class OverloadedError(StoreError):
     """More requests wait for an answer than the service holds."""
 
-    code = "overloaded"
-
 
 class _Request(Struct):
     """A job that waits for its turn, and what it wrote into the ledger."""
@@ -109,10 +107,9 @@ class Keeper:
         await self._store.open()
         try:
             await self._configure()
-        except StoreError as error:
+        except StoreError:
             if self._store.alone:
                 raise
-            log.warning("%s", error)
         self._sweeper = asyncio.create_task(self._sweep_for_ever())
 
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from updater.core.batch import Changes, Folded, Job, changes, fold
 from updater.core.fleet import (
@@ -33,6 +34,7 @@ from updater.lock.store import Line, StoreError, View, unknown_group
 from updater.lock.turns import to_the_end
 from updater.system.lockfile import locked
 
+MOST_NODES = 100_000  # of a group that are remembered
 _FORMAT = 1
 _APPLICATION = 0x6F73754C  # "osuL", shown by file(1)
 _Result = TypeVar("_Result")
@@ -123,7 +125,7 @@ class SqliteStore:
             if before is None and not create:
                 return [unknown_group(group)] * len(jobs)
             known = self._nodes.get(group, {})
-            done = fold(before or Group(group), known, jobs)
+            done = _bounded(fold(before or Group(group), known, jobs), known)
             diff = changes(before or Group(group), done.group)
             if diff or done.entries or done.nodes or before is None:
                 await self._thread(lambda: self._write(before, done, diff))
@@ -265,6 +267,14 @@ class SqliteStore:
             query = "SELECT seq, entry FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?"
             rows = self._connection.execute(query, (after, limit)).fetchall()
         return [Line(seq, msgspec.json.decode(text, type=Entry)) for seq, text in rows]
+
+
+def _bounded(done: Folded, known: Mapping[str, Node]) -> Folded:
+    """Without new nodes, where more are known than any fleet has."""
+    if len(known) < MOST_NODES:
+        return done
+    kept = {name: node for name, node in done.nodes.items() if name in known}
+    return replace(done, nodes=kept)
 
 
 def _write_group(db: sqlite3.Connection, group: Group) -> None:

@@ -14,8 +14,6 @@ from updater.errors import HostError
 class StoreError(HostError):
     """The store cannot be read or written now. Nothing was granted or released."""
 
-    code = "lock_store"
-
 
 class Trouble(Struct, frozen=True):
     """Since when a store fails, and why."""

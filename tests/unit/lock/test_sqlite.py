@@ -100,6 +100,23 @@ def test_a_poll_that_changes_nothing_writes_nothing(path):
     asyncio.run(story())
 
 
+def test_who_makes_names_up_does_not_fill_the_memory(path, monkeypatch):
+    monkeypatch.setattr("updater.lock.sqlite.MOST_NODES", 3)
+
+    async def story():
+        async with opened(path) as store:
+            await store.run("web", slots(1), create=True)
+            for name in "abcdefg":
+                [answer] = await store.run("web", releases(name, booted="1"))
+                assert answer.kind is Kind.OK
+            await store.run("web", releases("a", booted="2"))
+            nodes = (await store.view()).nodes["web"]
+            assert sorted(nodes) == ["a", "b", "c"]
+            assert nodes["a"].release == "2"
+
+    asyncio.run(story())
+
+
 def test_the_ledger_cannot_be_rewritten(path):
     async def story():
         async with opened(path) as store:
