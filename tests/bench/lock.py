@@ -7,6 +7,7 @@ machine with what they measure. Ends with 1 when more are granted than there are
 import argparse
 import asyncio
 import resource
+import shutil
 import statistics
 import sys
 import tempfile
@@ -151,6 +152,9 @@ def main():
             good = measure(
                 "one service, SQLite", [service], args.nodes, args.slots, args.nodes
             )
+        if shutil.which("etcd") is None:
+            print("three services, etcd: not measured, etcd is missing")
+            return 0 if good else 1
         etcd = stack.enter_context(EtcdServer(directory / "etcd"))
         services = [
             stack.enter_context(

@@ -146,12 +146,12 @@ class Service:
     async def _force(self, request: web.Request) -> web.Response:
         asked, actor = await self._admin(request, ForceRequest)
         answer = await self._keeper.force(asked.group, asked.id, asked.reason, actor)
-        return self._answer(answer)
+        return self._overridden(answer)
 
     async def _drain(self, request: web.Request) -> web.Response:
         asked, actor = await self._admin(request, DrainRequest)
         answer = await self._keeper.drain(asked.group, asked.on, asked.reason, actor)
-        return self._answer(answer)
+        return self._overridden(answer)
 
     async def _slots(self, request: web.Request) -> web.Response:
         asked, actor = await self._admin(request, SlotsRequest)
@@ -159,7 +159,7 @@ class Service:
             text = "expected a group of a-z, A-Z, 0-9, . and -"
             raise BadRequestError("invalid_body", text)
         answer = await self._keeper.slots(asked.group, asked.slots, asked.reason, actor)
-        return self._answer(answer)
+        return self._overridden(answer)
 
     async def _status(self, _: web.Request) -> web.Response:
         return _json(await self._current())
@@ -206,6 +206,11 @@ class Service:
                 lines = await self._keeper.log(limit=RECENT)
                 self._seen = time.monotonic(), view, lines
             return self._seen[1], self._seen[2]
+
+    def _overridden(self, answer: Answer) -> web.Response:
+        """The answer to a person, who looks next whether it worked."""
+        self._seen = None
+        return self._answer(answer)
 
     def _answer(self, answer: Answer) -> web.Response:
         self._changed = True

@@ -7,6 +7,7 @@ the lease alive, and the list of places may be a second old.
 """
 
 import asyncio
+import logging
 import random
 import secrets
 import time
@@ -32,9 +33,12 @@ from updater.lock.etcd import (
 )
 from updater.lock.store import Line, StoreError, View, unknown_group
 
+log = logging.getLogger("osupdate.lock")
+
 PATIENCE = 5.0  # seconds of lost races before a request is told to come again
 _QUEUE_AGE = 1.0  # seconds that the list of places may be old
 _NODES_AGE = 5.0
+_KEPT_PER_LIFE = 8  # a lease is kept alive so often: its age tells who is late
 _LOOKED_AT = 8  # places beyond the free slots whose silence is asked for
 
 
@@ -263,7 +267,8 @@ class EtcdStore:
             if known is not place:
                 self._heard[(after.name, place.id)] = place
                 waiting.unheard.discard(place.id)
-                self._keep(waiting.leases[place.id], lapse_after(after, place) / 4)
+                often = lapse_after(after, place) / _KEPT_PER_LIFE
+                self._keep(waiting.leases[place.id], often)
         waiting.queue = after.queue
         self._waiting[after.name] = waiting
 
@@ -278,7 +283,11 @@ class EtcdStore:
         while True:
             await asyncio.sleep(1)
             leases, self._alive = list(self._alive), set()
-            await self._etcd.keep_alive(leases)
+            try:
+                await self._etcd.keep_alive(leases)
+            except Exception:
+                # Places would lapse one after the other, and nobody would know why.
+                log.exception("a mistake of this program")
 
     async def _known_nodes(self) -> Mapping[str, Mapping[str, Node]]:
         if self._nodes is None or self._monotonic() - self._nodes[0] > _NODES_AGE:
