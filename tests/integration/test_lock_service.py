@@ -341,6 +341,7 @@ def test_the_metrics_are_prometheus_with_the_names_of_airlock(service):
     service.lock("a")
     service.lock("b")
     service.unlock("c")
+    service.request("POST", "/v1/pre-reboot", "{", PROTOCOL)
     status, headers, data = service.request("GET", "/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -358,6 +359,7 @@ def test_the_metrics_are_prometheus_with_the_names_of_airlock(service):
     assert found["osupdate_lock_waiting", "default"] == 1
     assert found["osupdate_lock_answers_total", "pre_reboot", "lock_held"] == 1
     assert found["osupdate_lock_store_up",] == 1
+    assert found["osupdate_lock_refused_requests_total", "invalid_body"] == 1
 
 
 def test_the_page_escapes_what_a_node_calls_itself(service):

@@ -109,6 +109,7 @@ class Service:
         try:
             response = await handler(request)
         except BadRequestError as error:
+            self._keeper.counts["refused", error.kind] += 1
             response = _failure(error.status, error.kind, str(error))
         except StoreError as error:
             text = f"{error}. {error.unchanged}"

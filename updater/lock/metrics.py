@@ -35,6 +35,13 @@ def _of_requests(
             totals[what] += count
             rows.append(({"api": what, "kind": kind}, count))
     yield "osupdate_lock_answers_total", "counter", "Answers to nodes.", rows
+    refused: Rows = [
+        ({"kind": kind}, count)
+        for (what, kind), count in sorted(counts.items())
+        if what == "refused"
+    ]
+    name = "osupdate_lock_refused_requests_total"
+    yield name, "counter", "Requests that were not FleetLock, or not allowed.", refused
     errors: Rows = [({}, counts.get(("store", "errors"), 0))]
     yield (
         "osupdate_lock_store_errors_total",
