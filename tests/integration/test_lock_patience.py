@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 
 import pytest
 from support.locks import FakeTime
 
-from updater.core.fleet import GroupSettings
+from updater.core.fleet import Ask, GroupSettings
 from updater.lock import app, connections
 from updater.lock.auth import Tokens
 from updater.lock.config import ServiceConfig
@@ -85,6 +86,35 @@ def test_a_body_that_never_ends_is_answered_with_408(tmp_path, monkeypatch):
             writer.close()
             assert answer.startswith(b"HTTP/1.1 408")
             assert b'"kind":"timeout"' in answer
+
+    asyncio.run(story())
+
+
+def test_a_client_that_does_not_read_its_answers_is_cut_off(tmp_path, monkeypatch):
+    """Also when it has sent the next request already."""
+    monkeypatch.setattr(connections, "HEADERS_TIMEOUT", 0.5)
+
+    async def story():
+        async with served(tmp_path) as (port, keeper):
+            for number in range(120):
+                await keeper.ask("default", Ask(f"{number:0200}", why="w" * 200))
+            raw = socket.create_connection(("127.0.0.1", port))
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.setblocking(False)
+            loop = asyncio.get_running_loop()
+            request = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"
+            ended = False
+            for _ in range(100):
+                try:
+                    await asyncio.wait_for(loop.sock_sendall(raw, request * 50), 0.1)
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    ended = True
+                    break
+                await asyncio.sleep(0.05)
+            raw.close()
+            assert ended
 
     asyncio.run(story())
 

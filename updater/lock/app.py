@@ -76,6 +76,7 @@ class Service:
         self._looking = asyncio.Lock()
         self._seen: tuple[float, View, list[Line]] | None = None
         self._changed = False
+        self._made: dict[str, bytes] = {}
 
     def application(self) -> web.Application:
         """The application of aiohttp."""
@@ -163,13 +164,14 @@ class Service:
         return self._overridden(answer)
 
     async def _status(self, _: web.Request) -> web.Response:
-        return _json(await self._current())
+        body = await self._shown("status", msgspec.json.encode)
+        return _json(body)
 
     async def _log(self, request: web.Request) -> web.Response:
         after = _number(request.query, "after", None)
         limit = _number(request.query, "limit", RECENT)
         lines = await self._keeper.log(after=after, limit=min(limit or 1, MOST_LOG))
-        return _json(status.log(lines))
+        return _json(msgspec.json.encode(status.log(lines)))
 
     async def _healthz(self, _: web.Request) -> web.Response:
         await self._look()
@@ -187,15 +189,20 @@ class Service:
 
     async def _page(self, _: web.Request) -> web.Response:
         try:
-            text, code = page.render(await self._current()), 200
+            body = await self._shown("page", lambda value: page.render(value).encode())
+            code = 200
         except StoreError as error:
-            text, code = page.unavailable(str(error)), 503
-        return web.Response(body=text.encode(), status=code, headers=page.HEADERS)
+            body, code = page.unavailable(str(error)).encode(), 503
+        return web.Response(body=body, status=code, headers=page.HEADERS)
 
-    async def _current(self) -> status.Status:
+    async def _shown(self, name: str, make: Callable[[status.Status], bytes]) -> bytes:
+        """The page or the status: made once for all who look in the same second."""
         view, lines = await self._look()
-        moment = self._keeper.moment("")
-        return status.status(view, lines, moment, self._keeper.trouble)
+        if name not in self._made:
+            moment = self._keeper.moment("")
+            made = status.status(view, lines, moment, self._keeper.trouble)
+            self._made[name] = make(made)
+        return self._made[name]
 
     async def _look(self) -> tuple[View, list[Line]]:
         """What everybody who looks sees; read once for all of them."""
@@ -203,6 +210,7 @@ class Service:
             enough = FRESH_CHANGED if self._changed else FRESH
             if self._seen is None or time.monotonic() - self._seen[0] > enough:
                 self._seen, self._changed = None, False
+                self._made = {}
                 view = await self._keeper.view()
                 lines = await self._keeper.log(limit=RECENT)
                 self._seen = time.monotonic(), view, lines
@@ -336,9 +344,9 @@ def _failure(
     return response
 
 
-def _json(value: Struct) -> web.Response:
+def _json(body: bytes) -> web.Response:
     return web.Response(
-        body=msgspec.json.encode(value),
+        body=body,
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )

@@ -68,7 +68,8 @@ class Connection(RequestHandler):
     def _too_late(self) -> None:
         """Whoever waits because this process is slow is not the slow one."""
         late = asyncio.get_running_loop().time() - self._until
-        if late > LATE or self._messages:
+        unread = self.transport.get_write_buffer_size() if self.transport else 0
+        if late > LATE or (self._messages and not unread):
             self._wait(late + LATE)
         else:
             self._give_up()
