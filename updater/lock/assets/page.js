@@ -3,7 +3,7 @@
 let missed = 0;
 async function look() {
   try {
-    const answer = await fetch("/", { cache: "no-store" });
+    const answer = await fetch(location.href, { cache: "no-store" });
     const text = await answer.text();
     const page = new DOMParser().parseFromString(text, "text/html");
     document.querySelector("main").replaceWith(page.querySelector("main"));
