@@ -162,7 +162,7 @@ UNUSED = (
     "update.enabled",
     "update.interval",
     "reboot",
-    "lock",
+    "lock.deadline",
     "dbus",
 )
 """Tables and keys that are checked and then wait for a later version."""

@@ -3,8 +3,8 @@
 _osupdate() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verbs="status check diff log notes when blame patch restore apply revert
-        history verify hold unhold pin gc channel config doctor publish promote trust
-        site help"
+        history verify hold unhold pin gc channel config doctor lock publish promote
+        trust site help"
     local global="--root --config --json --color --no-pager --utc --offline --yes
         --quiet --verbose --help"
     local word verb="" own=""
@@ -12,10 +12,12 @@ _osupdate() {
     case $previous in
         --root | --repo) mapfile -t COMPREPLY < <(compgen -d -- "$current") && return ;;
         --config | --notes | --key | --provenance | --trust | --channel-key | --root-key | \
-            --release-key)
+            --release-key | --token-file)
             mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
         --color) own="auto always never" global="" ;;
         --format) own="text md html json" global="" ;;
+        --verdict) own="good failed unchanged" global="" ;;
+        (lock) own="status log acquire release drain slots serve" global="" ;;
         help) own="exit-codes $verbs" global="" ;;
         add | rotate) own="root release channel" global="" ;;
     esac
@@ -75,6 +77,10 @@ _osupdate() {
                 mapfile -t COMPREPLY < <(compgen -f -- "$current")
                 return
             fi
+            ;;
+        lock)
+            own="--group --url --token-file --reason --wait --id --booted --verdict
+                --off --listen --store -n"
             ;;
         publish)
             own="--repo --product --version --number --arch --notes --key --source

@@ -13,7 +13,7 @@ from support.keys import public
 from support.machine import Machine
 from support.remote import GIT_ENV, HttpServer, git, snapshot
 
-from updater.core import channel, rollout, statements
+from updater.core import channel, nodeid, rollout, statements
 from updater.publish.place import Place
 
 DAY = 86400
@@ -411,7 +411,7 @@ def test_the_page_on_channels_checks_a_log_by_hand(publisher, tmp_path):
     assert {"signed", "goes on", "same", "2", "number = 2"} <= set(lines)
     tag = git("rev-parse", "release/1.1", cwd=publisher.repo)
     assert tag in lines
-    place = rollout.position(rollout.node_id(MACHINE_ID), tag)
+    place = rollout.position(nodeid.derive(MACHINE_ID), tag)
     assert int(lines[-1], 16) / 2**64 == pytest.approx(place, abs=2**-52)
 
 

@@ -9,7 +9,7 @@ from support.channels import DAY, MACHINE_ID, World, make_ring, stamp
 from support.remote import GitDaemon, HttpServer, SshServer, git
 
 from updater.agent.room import Room
-from updater.core import rollout
+from updater.core import nodeid, rollout
 from updater.system.git import logs
 
 
@@ -42,7 +42,7 @@ def slowly(world, place, hours=24):
 
 
 def place_of(world, release):
-    return rollout.position(rollout.node_id(MACHINE_ID), release.tag)
+    return rollout.position(nodeid.derive(MACHINE_ID), release.tag)
 
 
 # --- rollouts

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from updater.agent import public
 from updater.agent.adopt import adopt
-from updater.core import machine, rollout
+from updater.core import machine, nodeid, rollout
 from updater.core.index import Index, Row, from_bytes
 from updater.core.plan import Owner
 from updater.core.policy import device_time
@@ -234,7 +234,7 @@ class Room:
             return self.settings.node.id
         try:
             with open(self.layout.below("etc/machine-id"), encoding="ascii") as file:
-                found = rollout.node_id(file.read(64))
+                found = nodeid.derive(file.read(64))
         except (OSError, UnicodeDecodeError):
             found = None
         return found or state.node

@@ -11,6 +11,7 @@ from updater.cli import (
     apply,
     diff,
     host,
+    lock,
     look,
     paths,
     policy,
@@ -24,7 +25,7 @@ from updater.cli import (
 from updater.errors import UsageError
 
 ON_MACHINE = (look, diff, releases, paths, apply, policy, host)
-VERBS = (*ON_MACHINE, publish, promote, trust, site, topics)
+VERBS = (*ON_MACHINE, lock, publish, promote, trust, site, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 
 DEFAULTS = {

@@ -8,8 +8,6 @@ has another place for every release.
 """
 
 import hashlib
-import hmac
-import re
 
 from msgspec.structs import replace
 
@@ -17,24 +15,6 @@ from updater.core.times import clock_time, minute
 from updater.model import Entry, ObjectId, Rollout
 
 HOUR = 3600
-_APPLICATION = b"org.osupdate.node"  # who asks for the machine's name
-_MACHINE_ID = re.compile(r"[0-9a-f]{32}\Z")
-
-
-def node_id(machine_id: str) -> str | None:
-    """A machine's name in rollouts: HMAC-SHA256(machine-id, `org.osupdate.node`).
-
-    Args:
-        machine_id: the content of /etc/machine-id, which others must not learn.
-
-    Returns:
-        32 hex digits; None when that is no machine-id (`uninitialized`, for one).
-    """
-    text = machine_id.strip()
-    if not _MACHINE_ID.match(text) or not text.strip("0"):
-        return None
-    made = hmac.new(bytes.fromhex(text), _APPLICATION, hashlib.sha256)
-    return made.hexdigest()[:32]
 
 
 def position(node: str, tag: ObjectId) -> float:

@@ -1,28 +1,13 @@
 import hashlib
-import hmac
 
 import pytest
 
 from updater.core import rollout
 from updater.model import Entry, Rollout
 
-MACHINE = "0123456789abcdef0123456789abcdef"
 TAG = "ab" * 20
 DAY = Rollout(start=1_790_000_000, hours=24)
 ENTRY = Entry("stable", "p", 1, 0, 1, "1", TAG, DAY)
-
-
-def test_the_node_id_is_the_documented_hmac():
-    made = hmac.new(bytes.fromhex(MACHINE), b"org.osupdate.node", hashlib.sha256)
-    assert rollout.node_id(f"{MACHINE}\n") == made.hexdigest()[:32]
-    assert MACHINE not in rollout.node_id(MACHINE)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "uninitialized\n", "0" * 32, "AB" * 16, "ab" * 15]
-)
-def test_what_is_no_machine_id_gives_no_name(text):
-    assert rollout.node_id(text) is None
 
 
 def test_the_position_is_that_of_sha256sum():
