@@ -8,6 +8,7 @@ symlink. What the release does not have is left alone.
 import os
 import stat
 from collections.abc import Callable, Container, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from updater.agent.room import Room, Surveyed
 from updater.core.index import Row
 from updater.core.plan import below
 from updater.core.text import plural, safe, show_path
-from updater.errors import RefusedError, UsageError
+from updater.errors import UNCHANGED, HostError, RefusedError, UsageError
 from updater.model import LocalChange, ObjectId, State
 from updater.report.restore import Restored
 from updater.steps.inspect import repair
@@ -152,8 +153,15 @@ def _restore(
     rows = live.surveyed[0].rows
     source = whole.source(room, state, record, live.plan, rows, paths)
     room.tell("restore", told, deployment=record.id)
-    repair(live.path, live.plan, paths, source)
+    failed = repair(live.path, live.plan, paths, source)
     _remember(room, live, paths)
+    if failed:
+        raise HostError(
+            "\n".join(failed.values()),
+            unchanged="The other paths that were asked for are restored."
+            if len(failed) < len(paths)
+            else UNCHANGED,
+        )
     room.tell("restored", told, deployment=record.id)
     return Restored(record, tuple(wanted), origins, (), dry_run=False)
 
@@ -200,8 +208,11 @@ def _remember(room: Room, live: Live, paths: Sequence[bytes]) -> None:
     ):
         parent, _, name = path.rpartition(b"/")
         directory = directories.open(parent)
-        now = checkout.stat_entry(directory, name)
-        [sha256] = checkout.hash_entry(directory, name, now.size, ("sha256",))
-        rows[path] = Row(rows[path].oid, sha256, now)
+        with suppress(OSError, HostError):  # it shows as changed, which is true
+            now = checkout.stat_entry(directory, name)
+            ids = checkout.hash_entry(directory, name, now.size, ("sha256", "sha1"))
+            is_still = checkout.stat_entry(directory, name) == now
+            if is_still and ids[1] == rows[path].oid:
+                rows[path] = Row(rows[path].oid, ids[0], now)
     directories.close()
     fs.write_durably(one.index_path, one.index.to_bytes())

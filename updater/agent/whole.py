@@ -19,6 +19,8 @@ from updater.system import fs
 from updater.system.git.child import FetchLimits, ObjectSources
 from updater.system.git.objects import Objects
 
+_NAMED = 5  # paths that cannot be repaired, of which each has a line
+
 
 def verify(room: Room, state: State, wanted: str | None, *, mend: bool) -> Verified:
     """Hash every file of a deployment; put back what is not the release's.
@@ -41,7 +43,7 @@ def verify(room: Room, state: State, wanted: str | None, *, mend: bool) -> Verif
     if mend and lost:
         room.tell("repair", f"{plural(len(lost), 'path')} of {record.version}")
         found = source(room, state, record, plan, rows, lost)
-        repair(path, plan, lost, found)
+        _notice(room, repair(path, plan, lost, found))
         rows, left = inspect(path, plan, room.count_files, sizes, record.size)
         repaired = tuple(sorted(set(lost) - {change.path for change in left}))
         room.tell("repaired", f"{plural(len(repaired), 'path')} of {record.version}")
@@ -131,7 +133,14 @@ def _put_back(
         for path, _ in plan.directories
         if not os.path.lexists(os.path.join(os.fsencode(surveyed.path), path))
     ]
-    repair(surveyed.path, plan, [*directories, *here], objects)
+    _notice(room, repair(surveyed.path, plan, [*directories, *here], objects))
+
+
+def _notice(room: Room, failed: Mapping[bytes, str]) -> None:
+    for problem in list(failed.values())[:_NAMED]:
+        room.watcher.notice(problem)
+    if len(failed) > _NAMED:
+        room.watcher.notice(f"and {len(failed) - _NAMED:,} more cannot be repaired")
 
 
 def can_run(rows: Mapping[bytes, Row], lost: Sequence[bytes]) -> bool:

@@ -1,15 +1,17 @@
 """Inspect: is a deployment still the release that it was, byte for byte; and repair."""
 
+import errno
 import os
 import stat
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 from updater.core import text
 from updater.core.index import Row, Stat
 from updater.core.plan import Attributes, Plan, Write, below
-from updater.errors import HostError
+from updater.errors import HostError, NoSpaceError, UntrustedError
 from updater.model import LocalChange, ObjectId
 from updater.system import checkout, fs, process
 from updater.system.checkout.changes import strays
@@ -229,8 +231,12 @@ def repairable(
     )
 
 
-def repair(path: str, plan: Plan, wanted: Sequence[bytes], objects: Objects) -> None:
+def repair(
+    path: str, plan: Plan, wanted: Sequence[bytes], objects: Objects
+) -> dict[bytes, str]:
     """Write files of a deployment anew, each replaced by one rename.
+
+    One that cannot be put back, because somebody is in the way, stops no other.
 
     Args:
         path: the deployment's directory.
@@ -238,9 +244,13 @@ def repair(path: str, plan: Plan, wanted: Sequence[bytes], objects: Objects) -> 
         wanted: the paths.
         objects: has their blobs, from anywhere but these files.
 
+    Returns:
+        The paths that could not be put back, each with a sentence that says why.
+
     Raises:
-        HostError, UntrustedError.
+        HostError: the deployment cannot be opened or synced.
     """
+    failed: dict[bytes, str] = {}
     writes = {write.path: write for write in plan.writes}
     aliases = dict(plan.aliases)
     targets = {aliases.get(name, name) for name in wanted}
@@ -249,33 +259,49 @@ def repair(path: str, plan: Plan, wanted: Sequence[bytes], objects: Objects) -> 
     specials = {special.path: special for special in plan.specials}
     root = os.open(path, _DIRECTORY)
     try:
-        lost = [name for name in wanted if name in looks]
-        _repair_directories(root, lost, looks)
+        for name in sorted(name for name in wanted if name in looks):
+            with _going_on(failed, name):
+                _repair_directory(root, name, looks[name])
         for name in sorted(targets & writes.keys()):
-            _repair_file(root, writes[name], objects)
+            with _going_on(failed, name):
+                _repair_file(root, writes[name], objects)
         for name in sorted(specials.keys() & set(wanted)):
-            _unlink(root, name)
-            checkout.make_special(root, specials[name])
+            with _going_on(failed, name):
+                _unlink(root, name)
+                checkout.make_special(root, specials[name])
         for alias, target in links:
-            _unlink(root, alias)
-            checkout.make_alias(root, alias, target)
+            with _going_on(failed, alias):
+                _unlink(root, alias)
+                checkout.make_alias(root, alias, target)
         fs.sync_filesystem(root)
     except OSError as error:
         raise fs.host_error(error, f"cannot repair {path}") from error
     finally:
         os.close(root)
+    return failed
 
 
-def _repair_directories(
-    root: int, lost: Sequence[bytes], looks: Mapping[bytes, Attributes]
-) -> None:
-    for name in sorted(lost):
-        found = _find(root, name)
-        if found is not None and stat.S_ISDIR(found.st_mode):
-            continue
+@contextmanager
+def _going_on(failed: dict[bytes, str], path: bytes) -> Iterator[None]:
+    """Note why one path cannot be put back, and let the others be."""
+    try:
+        yield
+    except NoSpaceError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        failed[path] = f"cannot repair {text.show_path(path)}: {error.strerror}"
+    except (HostError, UntrustedError) as error:
+        failed[path] = f"cannot repair {text.show_path(path)}: {error}"
+
+
+def _repair_directory(root: int, name: bytes, look: Attributes) -> None:
+    found = _find(root, name)
+    if found is None or not stat.S_ISDIR(found.st_mode):
         _unlink(root, name)
         make_directories(root, [name])
-    checkout.dress_directories(root, [(name, looks[name]) for name in lost])
+    checkout.dress_directories(root, [(name, look)])
 
 
 def _repair_file(root: int, write: Write, objects: Objects) -> None:
@@ -285,10 +311,6 @@ def _repair_file(root: int, write: Write, objects: Objects) -> None:
         checkout.replace_file(
             directory, name, [objects.read_blob(write.oid)], write.attributes
         )
-    except OSError as error:
-        raise fs.host_error(
-            error, f"cannot repair {text.show_path(write.path)}"
-        ) from error
     finally:
         os.close(directory)
 

@@ -212,6 +212,8 @@ def _keep(
         try:
             directory = target.open(parent)
             base = source.open(parent)
+            surveyed = place.base_rows[path].stat
+            _require_still(checkout.stat_entry(base, name), surveyed, path)
             try:
                 checkout.keep_file(base, directory, name, look, clones=place.clones)
             except OSError as error:
@@ -219,10 +221,28 @@ def _keep(
                     raise
                 checkout.copy_file(base, directory, name, look)
                 _check_copy(directory, name, path, place.base_rows[path])
-            found.append(_STAT.pack(*checkout.stat_entry(directory, name)))
+            now = checkout.stat_entry(directory, name)
+            after = checkout.stat_entry(base, name)
+            if after.inode == now.inode:  # link(2) has changed these two itself
+                after = after._replace(ctime=surveyed.ctime, links=surveyed.links)
+            _require_still(after, surveyed, path)
+            found.append(_STAT.pack(*now))
         except OSError as error:
             raise fs.host_error(error, f"cannot keep {text.show_path(path)}") from error
     return b"".join(found)
+
+
+def _require_still(now: Stat, surveyed: Stat, path: bytes) -> None:
+    """Hold a file of the base to the survey: people had time since to change it.
+
+    Raises:
+        HostError.
+    """
+    if now != surveyed:
+        raise HostError(
+            f"{text.show_path(path)} changed while the release was laid out",
+            hint="Try again: what differs from its release is not kept.",
+        )
 
 
 def _check_copy(directory: int, name: bytes, path: bytes, row: Row) -> None:

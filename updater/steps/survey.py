@@ -1,9 +1,10 @@
 """Survey: is a deployment as it was staged? By stat; only what was touched is read."""
 
 import os
+import struct
 from collections.abc import Callable, Sequence
 
-from updater.core.index import Index, Row
+from updater.core.index import Index, Row, Stat
 from updater.errors import HostError
 from updater.model import LocalChange
 from updater.system import checkout, process
@@ -12,6 +13,8 @@ from updater.system.checkout.directories import Directories
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BATCH = 100
+_LOOKED = struct.Struct("<?QqqQIIII")
+_NOWHERE = Stat(*[0] * 8)
 
 
 def survey(
@@ -43,42 +46,39 @@ def survey(
             index.rows[name] = index.rows[name]._replace(stat=now)
         touched = [change for change in found if change.kind == "modified"]
         same = _unchanged(root, [(c.path, index.rows[c.path]) for c in touched])
-        for name in same:
-            index.rows[name] = _now(root, name, index.rows[name])
+        for name, now in same.items():
+            index.rows[name] = index.rows[name]._replace(stat=now)
     finally:
         os.close(root)
     changes = tuple(change for change in found if change.path not in same)
     return changes, bool(same or linked)
 
 
-def _unchanged(root: int, touched: list[tuple[bytes, Row]]) -> set[bytes]:
+def _unchanged(root: int, touched: list[tuple[bytes, Row]]) -> dict[bytes, Stat]:
+    """The files whose content is as it was, and how they looked before it was read."""
+
     def start() -> Callable[[int], bytes]:
         directories = Directories(root)
 
         def work(number: int) -> bytes:
             batch = touched[number * _BATCH : (number + 1) * _BATCH]
-            return bytes(_is_same(directories, name, row) for name, row in batch)
+            return b"".join(_look_at(directories, name, row) for name, row in batch)
 
         return work
 
     answers = b"".join(process.fork_map(-(-len(touched) // _BATCH), start))
-    return {name for (name, _), same in zip(touched, answers, strict=True) if same}
+    found = zip(touched, _LOOKED.iter_unpack(answers), strict=True)
+    return {name: Stat(*now) for (name, _), (same, *now) in found if same}
 
 
-def _is_same(directories: Directories, path: bytes, row: Row) -> bool:
+def _look_at(directories: Directories, path: bytes, row: Row) -> bytes:
+    """Whether a file is as it was, and held still while it was read."""
     parent, _, name = path.rpartition(b"/")
     try:
         directory = directories.open(parent)
+        now = checkout.stat_entry(directory, name)
         ids = checkout.hash_entry(directory, name, row.stat.size, ("sha256",))
+        same = ids[0] == row.sha256 and checkout.stat_entry(directory, name) == now
     except (OSError, HostError):
-        return False
-    return ids[0] == row.sha256
-
-
-def _now(root: int, path: bytes, row: Row) -> Row:
-    directories = Directories(root)
-    parent, _, name = path.rpartition(b"/")
-    try:
-        return row._replace(stat=checkout.stat_entry(directories.open(parent), name))
-    finally:
-        directories.close()
+        return _LOOKED.pack(0, *_NOWHERE)
+    return _LOOKED.pack(same, *now)

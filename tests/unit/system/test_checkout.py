@@ -117,11 +117,17 @@ def test_what_is_there_is_not_written_over(root, tmp_path, kind):
 def test_replacing_takes_the_place_of_a_link_and_not_of_its_target(root, tmp_path):
     (tmp_path / "target").write_text("mine")
     (tmp_path / "a").symlink_to("target")
-    (tmp_path / ".osupdate-repair").write_text("left by a crash")
     checkout.replace_file(root, b"a", [b"new"], look(stat.S_IFREG | 0o644))
     assert (tmp_path / "a").read_text() == "new"
     assert (tmp_path / "target").read_text() == "mine"
     assert sorted(os.listdir(tmp_path)) == ["a", "target"]
+
+
+def test_what_cannot_be_replaced_leaves_nothing_behind(root, tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    with pytest.raises(OSError):
+        checkout.replace_file(root, b"a", [b"new"], look(stat.S_IFREG | 0o644))
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_a_kept_file_is_the_same_file(root, tmp_path):

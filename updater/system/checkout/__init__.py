@@ -131,20 +131,25 @@ def replace_file(
 ) -> None:
     """Put a file in place of whatever has its name, by one rename.
 
+    Until then it has a name that nobody can guess and be in the way with.
+
     Raises:
         OSError: what was there is still there.
     """
-    temporary = b".osupdate-repair"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=directory)
-    write_file(directory, temporary, content, look)
-    if not stat.S_ISLNK(look.mode):
-        fd = os.open(temporary, _READ, dir_fd=directory)
-        try:
-            fs.sync_file(fd)
-        finally:
-            os.close(fd)
-    fs.rename_at(directory, temporary, name)
+    temporary = b".osupdate-" + os.urandom(16).hex().encode()
+    try:
+        write_file(directory, temporary, content, look)
+        if not stat.S_ISLNK(look.mode):
+            fd = os.open(temporary, _READ, dir_fd=directory)
+            try:
+                fs.sync_file(fd)
+            finally:
+                os.close(fd)
+        fs.rename_at(directory, temporary, name)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
 
 
 def keep_file(
