@@ -259,3 +259,14 @@ def test_sixty_thousand_files(tmp_path):
     assert (current / "usr/share/0/0/f0").read_text() == "new\n"
     assert (current / "usr/share/1/1/f1").read_text() == "1\n"
     assert (current / "usr/share/0/0/f0").stat().st_mode & 0o111
+
+
+def test_pinned_keys_are_not_passed_over(machine):
+    pins = machine.etc / "trust/release"
+    pins.write_text('release namespaces="git" ssh-ed25519 AAAA\n')
+    before = trees.contents(machine.root)
+    refused = machine.run("apply", code=2)
+    assert "/etc/osupdate/trust/release says whose signatures count" in refused.err
+    after = trees.contents(machine.root)
+    assert {p: after[p] for p in before} == before
+    assert not machine.current.exists()

@@ -11,7 +11,7 @@ from updater.agent.room import Room, Surveyed, directories, links_of, sizes_of
 from updater.core import commits, policy, statements
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
-from updater.errors import NoSpaceError, UntrustedError
+from updater.errors import ConfigError, NoSpaceError, UntrustedError
 from updater.model import (
     Candidate,
     ObjectId,
@@ -92,12 +92,19 @@ def require_judge(room: Room) -> None:
     """Refuse to fetch what nobody here could decide on afterwards.
 
     Raises:
-        ConfigError: a trusted key is missing, or a trust file malformed.
+        ConfigError: a trusted key is missing, a trust file malformed, or pinned keys
+            would not be asked.
         HostError: ssh-keygen is missing.
     """
+    pinned = f"{signature.PINNED}/release"
     if room.mode is not TrustMode.UNSIGNED:
         signature.load_role(room.layout.root, "release")
         signature.require_program()
+    elif os.path.exists(room.layout.below(pinned)):
+        raise ConfigError(
+            f'trust.mode is "unsigned", but /{pinned} says whose signatures count',
+            hint='Remove that file, or set trust.mode to "tag" or "signed".',
+        )
 
 
 def _progress(room: Room) -> Callable[[Progress], None]:
