@@ -95,7 +95,7 @@ class Here:
 
     def brief(self, release: Known) -> tuple[str, ...]:
         """What it changes, a line and warnings; empty when no report was kept."""
-        base = release.base or ObjectId("")
+        base = release.base or self.roles.get("running", ObjectId(""))
         return public.read_brief(self._layout, base, release.commit)
 
 

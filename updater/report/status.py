@@ -6,8 +6,10 @@ from updater.core import policy, rollout
 from updater.core.text import plural, safe
 from updater.core.times import ago, minute, short
 from updater.model import Obstacle, Offer, Phase, Record, Status, TrustMode
+from updater.report.layout import clip, wrap
 
 STALE_AFTER = 2 * 86400  # seconds without a good check, after which "newest" is a guess
+_ROOM = 70  # columns beside the names of facts
 DOT = "●"
 
 
@@ -199,6 +201,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         rows.append(("Last try", f"{minute(last.at)}: {safe(last.error, 400)}"))
         good = minute(state.last_success_at) if state.last_success_at else "never"
         rows.append(("Last good", good))
+    rows += _available(status)
     rows.append(("Channel", _channel(status)))
     rows += _log(status)
     if status.doubts:
@@ -215,6 +218,18 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     if status.enter_command:
         rows.append(("Enter", safe(status.enter_command, 1000)))
     return rows
+
+
+def _available(status: Status) -> list[tuple[str, str]]:
+    """What the offer changes, where its channel told and nothing else is staged."""
+    if status.available is None or status.target not in (None, status.running):
+        return []
+    if not status.brief:
+        return []
+    line, *warnings = status.brief
+    told = wrap(f"{safe(line, 400)} (as told by the channel)", "", _ROOM)
+    told += [clip(f"! {safe(warning, 400)}", _ROOM) for warning in warnings]
+    return [("Changes" if not place else "", text) for place, text in enumerate(told)]
 
 
 def _limits(status: Status) -> list[tuple[str, str]]:
@@ -274,9 +289,8 @@ def _next(status: Status) -> list[str]:
         case Condition.UNKNOWN | Condition.FAILING | Condition.STALE:
             return ["Try again: osupdate check"]
         case Condition.AVAILABLE:
-            return [
-                "See what changes: osupdate apply --dry-run     Take it: osupdate apply"
-            ]
+            see = "osupdate diff" if status.brief else "osupdate apply --dry-run"
+            return [f"See what changes: {see}     Take it: osupdate apply"]
         case Condition.HELD:
             why = obstacle(status)
             return [why.hint] if why and why.hint else []
