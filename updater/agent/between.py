@@ -239,9 +239,8 @@ def _named(
     room: Room, state: State, library: Library, wanted: str, *, closed: bool
 ) -> Named:
     download = state.download
-    if download and _is_here(room, download):
-        if _is_called(download.offer, wanted):
-            return _downloaded(download)
+    if download and _is_here(room, download) and _is_called(download.offer, wanted):
+        return _downloaded(download)
     record = names.find_record(state, room.booted(), wanted)
     if record is not None:
         return Named(_side(_role(room, state, record), record), record)
