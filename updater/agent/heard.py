@@ -87,7 +87,7 @@ def _remember(room: Room, log: Accepted, objects: Objects) -> None:
             continue
         room.watcher.progress(place, len(listed), "releases")
         before = commits[place + 1] if place + 1 < len(commits) else None
-        told = heard.known(one, before, objects)
+        told = heard.known(one, before, objects, verified=one.commit == log.tip)
         number = listed[place + 1].tag.number if before else one.tag.number - 1
         seen.add(
             told,

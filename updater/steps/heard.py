@@ -87,13 +87,16 @@ def changes_since(heard: Heard, number: int, objects: Objects) -> Changes | None
     return changes.after(changes.unite(parts.values()), number) if parts else None
 
 
-def known(heard: Heard, before: ObjectId | None, objects: Objects) -> Known:
+def known(
+    heard: Heard, before: ObjectId | None, objects: Objects, *, verified: bool
+) -> Known:
     """A release as an entry tells it.
 
     Args:
         heard: the entry.
         before: the release that the channel offered before; None when there was none.
         objects: have the log.
+        verified: whether the signature of its tag was looked at.
 
     Raises:
         KeyError, UntrustedError: what it tells cannot be read.
@@ -108,7 +111,7 @@ def known(heard: Heard, before: ObjectId | None, objects: Objects) -> Known:
         headline=tag.headline,
         text=tag.text,
         tag=heard.entry.tag,
-        signed=True,
+        signed=verified,
         parent=before or ObjectId(""),
         packages=heard.files.get(_PACKAGES),
         source=own.source,
