@@ -67,6 +67,8 @@ RELEASES = {
         LOG: _newest(1),
     },
     "1.2": {
+        "etc/ssl/certs/one.pem": "one\n",
+        "etc/ssl/certs/two.pem": "two\n",
         "etc/motd": "hello again\n",
         "usr/bin/curl": ("curl 2\n", 0o4755),
         "usr/lib/libssl.so": "ssl 2\n",
@@ -167,6 +169,17 @@ def test_diff_tells_of_an_offer_without_its_content_and_completely_with_it(fleet
     after = fleet.machine.run("diff", "available", "--json").json
     assert after["told"] == "release"
     assert after["packages"] == before["packages"]
+
+
+def test_files_of_whom_to_trust_are_counted_until_they_can_be_read(fleet):
+    fleet.promote("1.2")
+    fleet.machine.run("check")
+    told = fleet.machine.run("diff", "available", "--json").json["attention"]
+    (one,) = [found for found in told if found["kind"] == "certificate"]
+    assert one["text"].startswith("2 files of whom to trust")
+    fleet.machine.run("apply", "--download-only")
+    told = fleet.machine.run("diff", "available", "--json").json["attention"]
+    assert len([found for found in told if found["kind"] == "certificate"]) == 2
 
 
 def test_a_machine_that_skips_releases_reads_the_changelogs_of_all(fleet):
