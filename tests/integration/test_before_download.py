@@ -176,7 +176,7 @@ def test_files_of_whom_to_trust_are_counted_until_they_can_be_read(fleet):
     fleet.machine.run("check")
     told = fleet.machine.run("diff", "available", "--json").json["attention"]
     (one,) = [found for found in told if found["kind"] == "certificate"]
-    assert one["text"].startswith("2 files of whom to trust")
+    assert one["text"] == "2 files, told after the download"
     fleet.machine.run("apply", "--download-only")
     told = fleet.machine.run("diff", "available", "--json").json["attention"]
     assert len([found for found in told if found["kind"] == "certificate"]) == 2

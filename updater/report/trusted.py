@@ -109,8 +109,7 @@ def _untold(found: Iterable[Trust]) -> list[Trust]:
             paths[0],
             None,
             None,
-            f"{plural(len(set(paths)), 'file')} of whom to trust: who that is, is "
-            "known after the download",
+            f"{plural(len(set(paths)), 'file')}, told after the download",
         )
         for kind, paths in kinds.items()
     ]
