@@ -638,3 +638,15 @@ def test_what_a_release_says_is_never_obeyed(hostile, argv):
     assert done.code in (0, 1)
     assert_tame(done.out)
     assert_tame(done.err)
+
+
+def test_verify_patch_restore_and_diff_see_the_same_strays_in_empty_directories(
+    machine,
+):
+    edit(machine, "opt/own/tool", "mine\n", mode="w")
+    told = machine.run("verify", "--json").json["deployments"][0]["changes"]
+    assert {"path": "/opt/own", "kind": "extra"} in told
+    assert "/opt/own/tool" in machine.run("diff", "--local", "--files").out
+    assert "opt/own/tool" in machine.run("patch", "--json").out
+    assert machine.run("restore", "/opt").out.startswith("Nothing to restore")
+    assert (machine.current / "opt/own/tool").read_text() == "mine\n"

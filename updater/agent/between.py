@@ -12,7 +12,7 @@ from updater.agent.sides import Deployed, Library, Named
 from updater.core import commits, machine, names
 from updater.core.treediff import Browser
 from updater.errors import RefusedError, UsageError
-from updater.model import Download, Record, Release, State
+from updater.model import Download, Offer, Record, Release, State
 from updater.report import compare, patch, redact
 from updater.report.diff import Report, Side
 from updater.report.snapshot import Blobs, Snapshot
@@ -90,16 +90,31 @@ def diff(room: Room, state: State, asked: Asked) -> Compared:
     if closed and old is not None:
         report = public.read_report(room.layout, old.side.commit, new.side.commit)
         return Compared(redact.narrow(report, asked.paths), None, None)
-    after = library.snapshot(new)
-    before = None if old is None else library.snapshot(old)
+    since = 0 if old is None or old.record is None else old.record.number
+    after = _snapshot(room, state.offer, library, new, since)
+    before = None if old is None else _snapshot(room, state.offer, library, old, 0)
     report = compare.compare(
         before,
         after,
         paths=asked.paths,
-        is_local=_is_local(room, library, old),
+        is_local=is_local(room, library, old),
         asked=asked.words,
     )
     return Compared(report, before, after)
+
+
+def _snapshot(
+    room: Room, offer: Offer | None, library: Library, named: Named, since: int
+) -> Snapshot:
+    """A release to compare: itself, or else what its channel tells."""
+    if not named.heard or offer is None:
+        return library.snapshot(named)
+    from updater.agent import heard  # noqa: PLC0415 - what is here does without it
+
+    found = heard.snapshot(room, offer, since)
+    if found is None:
+        raise _not_downloaded()
+    return found
 
 
 def release_report(
@@ -126,6 +141,18 @@ def kept_report(room: Room, state: State, target: Record) -> Compared:
     return _with_running(room, library, room.running(state), new, None)
 
 
+def offered_report(room: Room, state: State, offer: Offer) -> Compared:
+    """What changes from what runs to what is offered, as its channel tells.
+
+    Raises:
+        UsageError: its channel does not tell.
+    """
+    library, running = Library(room, state), room.running(state)
+    since = running.number if running else 0
+    new = _snapshot(room, offer, library, _heard(offer), since)
+    return _with_running(room, library, running, new, None)
+
+
 def _with_running(
     room: Room,
     library: Library,
@@ -138,7 +165,7 @@ def _with_running(
     named = Named(_side("running", running), running)
     old = library.snapshot(named)
     report = compare.compare(
-        old, new, download=received, is_local=_is_local(room, library, named)
+        old, new, download=received, is_local=is_local(room, library, named)
     )
     return Compared(report, old, new)
 
@@ -160,7 +187,7 @@ def _local(room: Room, state: State, asked: Asked, library: Library) -> Compared
     return Compared(replace(report, problems=found_problems), release, here)
 
 
-def _is_local(room: Room, library: Library, old: Named | None) -> compare.IsLocal:
+def is_local(room: Room, library: Library, old: Named | None) -> compare.IsLocal:
     """Whether the file of what runs is not its release's any more."""
     if old is None or old.record is None or old.record.id != room.booted():
         return compare.nobody_knows
@@ -193,6 +220,9 @@ def _usual(room: Room, state: State) -> tuple[Named | None, Named]:
         return now, Named(_side(_role(room, state, target), target), target)
     if state.download and _is_here(room, state.download):
         return now, _downloaded(state.download)
+    if now is not None and _is_news(room, state):
+        assert state.offer is not None
+        return now, _heard(state.offer)
     booted = room.booted()
     before = machine.find(state, state.previous) or machine.previous(state, booted)
     if now is None or before is None:
@@ -209,19 +239,24 @@ def _named(
     room: Room, state: State, library: Library, wanted: str, *, closed: bool
 ) -> Named:
     download = state.download
-    if download and _is_here(room, download):
-        offer = download.offer
-        if wanted in (*OFFERED, offer.version, offer.commit, offer.tag_name):
-            return _downloaded(download)
+    if download and _is_here(room, download) and _is_called(download.offer, wanted):
+        return _downloaded(download)
     record = names.find_record(state, room.booted(), wanted)
     if record is not None:
         return Named(_side(_role(room, state, record), record), record)
+    told = state.offer
+    if told is not None and told.entry is not None and _is_called(told, wanted):
+        return _heard(told)
     if wanted in OFFERED:
         raise _not_downloaded()
     if not closed and (found := _commit(library, wanted)):
         return found
     names.require(None, wanted, state.deployments)
     raise AssertionError(wanted)
+
+
+def _is_called(offer: Offer, wanted: str) -> bool:
+    return wanted in (*OFFERED, offer.version, offer.commit, offer.tag_name)
 
 
 def _commit(library: Library, wanted: str) -> Named | None:
@@ -239,6 +274,19 @@ def _downloaded(download: Download) -> Named:
     """Its time is in the commit, which is read when it is compared."""
     offer = download.offer
     return Named(Side("available", offer.version or offer.commit[:7], offer.commit, 0))
+
+
+def _heard(offer: Offer) -> Named:
+    version = offer.version or offer.commit[:7]
+    return Named(Side("available", version, offer.commit, 0), heard=True)
+
+
+def _is_news(room: Room, state: State) -> bool:
+    """Whether the channel told of a release that is newer than what runs."""
+    offer, running = state.offer, room.running(state)
+    if offer is None or offer.entry is None or running is None:
+        return False
+    return offer.number is not None and offer.number > running.number
 
 
 def _side(role: str, record: Record) -> Side:

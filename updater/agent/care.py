@@ -20,6 +20,7 @@ from updater.model import (
     Collected,
     DeploymentId,
     Hold,
+    ObjectId,
     Record,
     State,
 )
@@ -133,7 +134,7 @@ def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
         state, count = _remove(room, state, record)
         removed.append(record)
         freed += count
-    public.forget_reports(room.layout, {record.commit for record in state.deployments})
+    public.forget_reports(room.layout, _reported(state))
     keeper = Keeper(room.layout.repository)
     if removed and len(keeper.packs()) > PACKS:
         prune(room, state)
@@ -194,6 +195,12 @@ def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
     return room.save(room.linking(state, began)), freed
 
 
+def _reported(state: State) -> set[ObjectId]:
+    """The releases whose reports stay: what is here, and what is offered."""
+    offered = {state.offer.commit} if state.offer else set()
+    return offered | {record.commit for record in state.deployments}
+
+
 def _tidy(room: Room, state: State) -> State:
     """Leave of deployments, downloads, indexes and packs what the state still names."""
     for path in leftovers(room, state):
@@ -202,7 +209,7 @@ def _tidy(room: Room, state: State) -> State:
         except HostError as error:  # it is named, and stops no other
             room.watcher.notice(str(error))
     layout = room.layout
-    public.forget_reports(layout, {record.commit for record in state.deployments})
+    public.forget_reports(layout, _reported(state))
     public.show_booted(layout, room.booted())
     Keeper(layout.repository).make()
     done = state.download is not None and _pending(state) is None

@@ -3,8 +3,11 @@
 Both answer alike, so that `log`, `when` and `notes` need not know which it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
+
+from msgspec import Struct
 
 from updater.agent import public, recall
 from updater.agent.room import Room
@@ -16,6 +19,14 @@ from updater.model import CHANGES_PATH, ObjectId, Package, State
 
 BRANCH = "refs/heads/releases"
 _TAGS = "refs/tags/release/"
+_CHANNELS = "refs/heads/channel/"
+
+
+class Channel(Struct, frozen=True):
+    """The releases that a channel had, and when that was; None: that is now."""
+
+    releases: frozenset[ObjectId]
+    at: int | None
 
 
 class Knowledge(Protocol):
@@ -32,6 +43,10 @@ class Knowledge(Protocol):
     @property
     def roles(self) -> dict[str, ObjectId]:
         """running, staged, previous, available -> commit."""
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """Those whose logs were read, by name."""
 
     def notes(self, release: Known) -> str | None:
         """notes.md; None when it is not known."""
@@ -61,7 +76,11 @@ class Here:
     def __init__(self, room: Room, state: State) -> None:
         self._seen = recall.store(room)
         self._layout = room.layout
-        self.name = room.settings.remote.channel
+        self.name = room.remote(state).channel
+        self.channels = {
+            name: Channel(frozenset(known.releases), known.at)
+            for name, known in self._seen.channels().items()
+        }
         self.releases = recall.releases(room, state)
         self.roles = recall.roles(room, state)
 
@@ -95,7 +114,7 @@ class Here:
 
     def brief(self, release: Known) -> tuple[str, ...]:
         """What it changes, a line and warnings; empty when no report was kept."""
-        base = release.base or ObjectId("")
+        base = release.base or self.roles.get("running", ObjectId(""))
         return public.read_brief(self._layout, base, release.commit)
 
 
@@ -110,6 +129,7 @@ class Repository:
         git = Reading(path)
         self.name = BRANCH.removeprefix("refs/heads/")
         self.roles = {}
+        self._git = git
         self._read = git.objects.read
         tip = git.refs.get(BRANCH)
         if tip is None:
@@ -129,6 +149,19 @@ class Repository:
             self._trees[commit] = told.tree
             found.append(known)
         self.releases = chronicle.newest_first(found)
+
+    @cached_property
+    def channels(self) -> Mapping[str, Channel]:
+        """Those whose logs are here, by name; their words are not verified."""
+        from updater.steps import heard  # noqa: PLC0415 - only `when` pays for it
+
+        found = {}
+        for name, tip in self._git.refs.items():
+            if name.startswith(_CHANNELS):
+                entries = heard.entries(tip, self._git.objects)
+                commits = frozenset(one.tag.commit for one in entries)
+                found[name.removeprefix(_CHANNELS)] = Channel(commits, None)
+        return found
 
     def notes(self, release: Known) -> str | None:
         """notes.md; None when it has none."""

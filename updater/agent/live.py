@@ -1,6 +1,5 @@
 """What runs, beside its release: what was changed here, and the content of both."""
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,9 +13,7 @@ from updater.core import names
 from updater.core.plan import Plan
 from updater.errors import HostError, RefusedError
 from updater.model import GitMode, LocalChange, ObjectId, Record, State, TreeEntry
-from updater.steps.inspect import beside_files, known_paths
 from updater.system import checkout, fs
-from updater.system.checkout.changes import strays
 from updater.system.git.objects import Objects
 
 MAX_EXTRA = 5000  # paths below directories that the release does not have
@@ -68,29 +65,8 @@ def open_live(room: Room, state: State) -> Live:
     laid = look.lay_open(record.commit, objects)
     plan = look.full_plan(room, laid, record.created)
     root = os.open(one.path, _DIRECTORY)
-    beside = [*beside_files(root, plan), *_in_empty(root, laid)]
-    beside += strays(root, known_paths(plan))
-    changes = {change.path: change for change in beside}
-    changes |= {change.path: change for change in one.changes}
-    found = tuple(changes[path] for path in sorted(changes))
+    found = tuple(look.differing(root, plan, one.changes))
     return Live(record, one.path, root, laid, plan, found, objects, surveyed)
-
-
-def _in_empty(root: int, laid: Laid) -> Iterator[LocalChange]:
-    """What lies in directories that are empty in the release."""
-    for path, meta in laid.metadata.items():
-        if meta.type != "dir":
-            continue
-        with contextlib.suppress(OSError):
-            fd = fs.open_beneath(root, path)
-            try:
-                names_ = os.listdir(fd)
-            finally:
-                os.close(fd)
-            for name in map(os.fsencode, names_):
-                inside = path + b"/" + name
-                if laid.metadata.get(inside) is None:
-                    yield LocalChange(inside, "extra")
 
 
 def indexed(room: Room, records: Iterable[Record]) -> list[Surveyed]:

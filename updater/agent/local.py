@@ -7,7 +7,6 @@ what depends on them, were never applied: there they are the release's.
 import os
 import stat
 from collections.abc import Iterator
-from itertools import chain
 
 from updater.agent import look
 from updater.agent.room import Room
@@ -19,9 +18,7 @@ from updater.model import GitMode, LocalChange, Metadata, ObjectId, Record
 from updater.report.diff import Side
 from updater.report.snapshot import LARGEST, Snapshot
 from updater.report.trees import Overlay
-from updater.steps.inspect import beside_files, known_paths
 from updater.system import checkout, fs
-from updater.system.checkout.changes import strays
 from updater.system.git.objects import read_file
 
 MAX_EXTRA = 20_000  # paths below directories that are no part of the release
@@ -47,10 +44,8 @@ def snapshot(
     plan = look.full_plan(room, laid, record.created)
     changes = look.survey_one(room, record, save=False).changes
     content = Live(library, room.layout.deployment(record.id))
-    root = content.root
     scene = _Scene(room, release, content)
-    beside = beside_files(root, plan), strays(root, known_paths(plan))
-    for change in (*changes, *chain(*beside)):
+    for change in look.differing(content.root, plan, changes):
         scene.take(change)
     here = Side("this machine", record.version, record.commit, room.now())
     tree = Overlay(release.tree, scene.leaves)

@@ -14,13 +14,14 @@ from updater.errors import HostError, NoSpaceError
 from updater.model import (
     MANIFEST_PATH,
     Listing,
+    LocalChange,
     Metadata,
     ObjectId,
     Record,
     State,
     TreeEntry,
 )
-from updater.steps.inspect import inspect, remembered
+from updater.steps.inspect import beside, inspect, remembered
 from updater.steps.survey import survey as survey_deployment
 from updater.system import fs
 from updater.system.git.keeper import Keeper
@@ -79,6 +80,21 @@ def survey_one(room: Room, record: Record, *, save: bool = True) -> Surveyed:
         with contextlib.suppress(NoSpaceError):  # a cache: the next survey tries again
             fs.write_durably(index_path, found.to_bytes())
     return Surveyed(record, path, index_path, found, changes)
+
+
+def differing(
+    root: int, plan: Plan, changes: Sequence[LocalChange]
+) -> list[LocalChange]:
+    """Everything in which a deployment is not its release, each path once, sorted.
+
+    Args:
+        root: descriptor of its directory.
+        plan: a full one of its release.
+        changes: what a survey found of files and symlinks; it counts first.
+    """
+    found = {change.path: change for change in beside(root, plan)}
+    found |= {change.path: change for change in changes}
+    return [found[path] for path in sorted(found)]
 
 
 def _hash_again(room: Room, record: Record) -> index.Index:

@@ -39,10 +39,14 @@ def open_directory(owner: object, path: str) -> int:
 
 
 class Named(Struct, frozen=True):
-    """A release that a person named; `record` when it is laid out here."""
+    """A release that a person named; `record` when it is laid out here.
+
+    `heard`: its content is not here, but its channel tells of it.
+    """
 
     side: Side
     record: Record | None = None
+    heard: bool = False
 
 
 class Library:

@@ -16,6 +16,7 @@ def status(room: Room) -> Status:
     running = machine.find(state, booted)
     target = machine.find(state, state.target)
     shown = {record.id for record in (running, target) if record}
+    coming = target if target and target.id != booted else available(state, running)
     return Status(
         state=state,
         booted=booted,
@@ -30,7 +31,7 @@ def status(room: Room) -> Status:
         enter_command=enter_command(room) if running else None,
         now=room.now(),
         available=available(state, running),
-        brief=_brief(room, running, target),
+        brief=_brief(room, running, coming),
         doubts=tuple(room.doubts),
         log=room.accepted(state),
         turn=room.turn(state, available(state, running)),
@@ -40,11 +41,11 @@ def status(room: Room) -> Status:
 
 
 def _brief(
-    room: Room, running: Record | None, target: Record | None
+    room: Room, running: Record | None, other: Record | Offer | None
 ) -> tuple[str, ...]:
-    if running is None or target is None or running.id == target.id:
+    if running is None or other is None or running.commit == other.commit:
         return ()
-    return public.read_brief(room.layout, running.commit, target.commit)
+    return public.read_brief(room.layout, running.commit, other.commit)
 
 
 def _channel(room: Room, state: State) -> str:
@@ -63,6 +64,10 @@ def check_now(room: Room, state: State) -> Checked:
     from updater.agent.ask import find_offer  # noqa: PLC0415 - status stays quick
 
     state, offer = find_offer(room, state, None)
+    if room.mode is TrustMode.SIGNED:
+        from updater.agent import heard  # noqa: PLC0415 - loads the report
+
+        heard.note(room, state)
     running = room.running(state)
     found = available(state, running)
     if found is None:
@@ -73,11 +78,12 @@ def check_now(room: Room, state: State) -> Checked:
         return Checked(offer, None, f"{name} is the newest in {safe(offer.channel)}")
     log, turn = room.accepted(state), room.turn(state, found)
     obstacle = policy.obstacle(state, running, found, log, turn)
+    brief = _brief(room, running, found)
     if obstacle is not None:
-        return Checked(offer, found, obstacle.text, obstacle)
+        return Checked(offer, found, obstacle.text, obstacle, brief)
     if running is None:
         return Checked(offer, found, "nothing is deployed here yet")
-    return Checked(offer, found, f"{safe(running.version)} runs here")
+    return Checked(offer, found, f"{safe(running.version)} runs here", brief=brief)
 
 
 def available(state: State, running: Record | None) -> Offer | None:

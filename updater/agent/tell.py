@@ -142,7 +142,8 @@ def _default(knowledge: Knowledge) -> str:
 def _changed(knowledge: Knowledge, known: Known, state: State | None) -> Changed | None:
     """How much it changed, against the nearest older release that is known."""
     every = {release.commit: release for release in knowledge.releases}
-    base = every.get(known.base or known.parent or ObjectId(""))
+    running = knowledge.roles.get("running") if known.heard else None
+    base = every.get(known.base or running or known.parent or ObjectId(""))
     if base is None:
         return None
     old, new = knowledge.packages(base), knowledge.packages(known)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from updater.agent.knowledge import Knowledge
 from updater.agent.tell import states_of
 from updater.core import chronicle, question
 from updater.core.chronicle import Known
 from updater.core.question import Question
 from updater.model import ObjectId, Package, State
-from updater.report.when import Answer, Found
+from updater.report.when import Answer, Found, Other
 
 Ask = Callable[[Known], Found]
 
@@ -28,26 +30,48 @@ def when(knowledge: Knowledge, state: State | None, text: str) -> Answer:
     here = states_of(knowledge, state)
     ask = _about_cve(knowledge, asked, here) if asked.is_cve else None
     ask = ask or _about_package(knowledge, asked, here)
-    every = knowledge.releases
-    found = [ask(release) for release in every]
+    found = [ask(release) for release in knowledge.releases]
+    channels = knowledge.channels
+    known = {
+        name: _in_channel([f for f in found if f.release.commit in channel.releases])
+        for name, channel in channels.items()
+    }
+    own = known.get(knowledge.name, found)
     by_commit = {item.release.commit: item for item in found}
-    first, exact = _first(found)
     roles = knowledge.roles
     offer = state.offer if state else None
+    every = [item.release for item in own]
+    first, exact = _first(own)
     return Answer(
         question=asked,
         channel=knowledge.name,
-        newest=found[0] if found else None,
+        newest=own[0] if own else None,
         first=first,
         exact=exact,
         running=by_commit.get(roles.get("running", ObjectId(""))),
         staged=by_commit.get(roles.get("staged", ObjectId(""))),
         offer=offer if offer and offer.commit not in by_commit else None,
-        asked=len(found),
+        asked=len(own),
         oldest=every[-1] if every else None,
         complete=chronicle.is_complete(every),
         local=state is not None,
+        others=tuple(
+            Other(name, shown[0], _first(shown)[0], channels[name].at)
+            for name, shown in sorted(known.items())
+            if shown and name != knowledge.name
+        ),
     )
+
+
+def _in_channel(found: list[Found]) -> list[Found]:
+    """With what the channel offered before as the one before, as far as it is known."""
+    parents = [*(item.release.commit for item in found[1:]), None]
+    return [
+        replace(item, release=replace(item.release, parent=parent))
+        if parent is not None
+        else item
+        for item, parent in zip(found, parents, strict=False)
+    ]
 
 
 def _first(found: Sequence[Found]) -> tuple[Found | None, bool]:

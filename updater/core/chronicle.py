@@ -26,7 +26,8 @@ class Known(Struct, frozen=True):
     the release before it, `base` the one that its changed paths were told against: the
     newest older one that was here, which may not be the parent. `packages` is the id of
     the file that its packages are known from. `source` is where its recipe lies,
-    `cves` are those that message and notes name.
+    `cves` are those that message and notes name. `heard`: only its channel told, its
+    content was never here; `parent` is then what the channel offered before, or empty.
     """
 
     commit: ObjectId
@@ -42,6 +43,7 @@ class Known(Struct, frozen=True):
     packages: ObjectId | None = None
     source: str = ""
     cves: tuple[str, ...] = ()
+    heard: bool = False
 
 
 class Range(Struct, frozen=True):

@@ -263,7 +263,8 @@ class Status(Struct, frozen=True):
 
     `booted` is the id of the deployment that really runs; `kept` are the others.
     `available` is the last offer seen, when it is newer than what runs or is staged.
-    `brief` is what the staged release changes: a line, then what is dangerous.
+    `brief` is what the staged release changes, else the available one as its channel
+    tells: a line, then what is dangerous.
     `unprivileged`: what runs, or will be laid out where nothing does, has no owners.
     `doubts` are the dotted keys of the configuration that cannot be read. `log` is what
     the channel says, `turn` why it is not this machine's turn, `device_time` what
@@ -303,12 +304,16 @@ class Obstacle(Struct, frozen=True):
 
 
 class Checked(Struct, frozen=True):
-    """The answer of `check`. `available` is None when nothing newer is offered."""
+    """The answer of `check`. `available` is None when nothing newer is offered.
+
+    `brief` is what it changes, as far as the channel tells: a line, then warnings.
+    """
 
     offer: Offer
     available: Offer | None
     why: str
     obstacle: Obstacle | None = None
+    brief: tuple[str, ...] = ()
 
 
 class Followed(Struct, frozen=True):

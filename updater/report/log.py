@@ -104,8 +104,10 @@ def _ends(log: Log) -> list[str]:
         said.append(f"What {named}{more} changed is not known here.")
     if log.oldest is not None and not log.complete and log.local:
         oldest = safe(log.oldest.version, 80)
+        told = any(row.known.heard for row in log.rows)
+        whence = "downloaded here or told by a channel" if told else "downloaded here"
         said.append(
-            f"Known are the releases that were downloaded here, back to {oldest}; "
+            f"Known are the releases that were {whence}, back to {oldest}; "
             'older and skipped ones come with [remote] history = "full".'
         )
     lines = [line for sentence in said for line in wrap(sentence, "", _WIDTH)]

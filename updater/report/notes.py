@@ -177,6 +177,7 @@ def _facts(notes: Notes) -> list[str]:
         rows += _fact("Source:", f"{safe(notes.recipe.url, 200)}{commit}")
     signed = "signed by a release key" if known.signed else "not known to be signed"
     where = f", {notes.here} here" if notes.here else ""
+    where += ", as told by the channel" if known.heard else ""
     return rows + _fact("Release:", f"commit {known.commit[:12]}, {signed}{where}")
 
 

@@ -82,6 +82,9 @@ def check(value: Checked) -> Object:
         "available": offer(value.available),
         "why": value.why,
         "obstacle": obstacle(value.obstacle),
+        "changes": {"summary": value.brief[0], "attention": list(value.brief[1:])}
+        if value.brief
+        else None,
     }
 
 

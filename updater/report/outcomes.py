@@ -18,6 +18,7 @@ from updater.model import (
     Reverted,
     Verified,
 )
+from updater.report.layout import clip, wrap
 from updater.report.status import count_of_changes, offered
 
 MAX_PATHS = 20  # listed; more are counted
@@ -35,16 +36,25 @@ def check(checked: Checked) -> list[str]:
             first = f"Update on its way: {where}, not yet for this machine"
         lines = [first]
         lines.append(f"  {_sentence(checked.obstacle.text)}")
+        lines += _brief(checked)
         return [*lines, *([checked.obstacle.hint] if checked.obstacle.hint else [])]
     lines = [f"Update available: {offered(offer)} in {safe(offer.channel, 80)}"]
     if offer.headline:
         lines.append(f"  {safe(offer.headline, 200)}")
     if checked.why:
         lines.append(f"  {safe(checked.why, 400)}")
-    return [
-        *lines,
-        "See what changes: osupdate apply --dry-run     Take it: osupdate apply",
-    ]
+    lines += _brief(checked)
+    see = "osupdate diff" if checked.brief else "osupdate apply --dry-run"
+    return [*lines, f"See what changes: {see}     Take it: osupdate apply"]
+
+
+def _brief(checked: Checked) -> list[str]:
+    """What the channel tells that it changes."""
+    if not checked.brief:
+        return []
+    line, *warnings = checked.brief
+    lines = wrap(f"As told by the channel: {safe(line, 400)}", "  ", 80)
+    return lines + [clip(f"  ! {safe(warning, 400)}", 80) for warning in warnings]
 
 
 def followed(found: Followed) -> list[str]:

@@ -6,8 +6,12 @@ from updater.core import policy, rollout
 from updater.core.text import plural, safe
 from updater.core.times import ago, minute, short
 from updater.model import Obstacle, Offer, Phase, Record, Status, TrustMode
+from updater.report.layout import clip, wrap
 
 STALE_AFTER = 2 * 86400  # seconds without a good check, after which "newest" is a guess
+_WIDTH = 80
+_ROOM = _WIDTH - 10  # columns beside the names of facts
+_TOLD_ELSEWHERE = ("paused", "held", "pinned", "turn")  # kinds of obstacles
 DOT = "●"
 
 
@@ -156,6 +160,12 @@ def text(status: Status) -> list[str]:
     return [*lines, *_next(status)]
 
 
+def _told(name: str, words: str) -> list[tuple[str, str]]:
+    """A fact that is a sentence, and may take several lines."""
+    lines = wrap(words, "", _ROOM)
+    return [(name if not place else "", line) for place, line in enumerate(lines)]
+
+
 def _checked(status: Status) -> str:
     since = status.state.last_success_at
     return f"checked {ago(since, status.now)}" if since else "never checked"
@@ -186,8 +196,8 @@ def _deployments(status: Status) -> list[str]:
             lines.append(below + safe(record.headline, 200))
         if status.brief and record is status.target:
             line, *warnings = status.brief
-            lines.append(below + safe(line, 400))
-            lines += [f"{below}! {safe(warning, 400)}" for warning in warnings]
+            lines += wrap(safe(line, 400), below, _WIDTH)
+            lines += [clip(f"{below}! {safe(one, 400)}", _WIDTH) for one in warnings]
     return lines
 
 
@@ -196,9 +206,10 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     rows = []
     last = state.last_check
     if last is not None and last.error is not None:
-        rows.append(("Last try", f"{minute(last.at)}: {safe(last.error, 400)}"))
+        rows += _told("Last try", f"{minute(last.at)}: {safe(last.error, 400)}")
         good = minute(state.last_success_at) if state.last_success_at else "never"
         rows.append(("Last good", good))
+    rows += _available(status)
     rows.append(("Channel", _channel(status)))
     rows += _log(status)
     if status.doubts:
@@ -217,16 +228,27 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     return rows
 
 
+def _available(status: Status) -> list[tuple[str, str]]:
+    """What the offer changes, where its channel told and nothing else is staged."""
+    if status.available is None or status.target not in (None, status.running):
+        return []
+    if not status.brief:
+        return []
+    line, *warnings = status.brief
+    rows = _told("Changes", f"{safe(line, 400)} (as told by the channel)")
+    return rows + [("", clip(f"! {safe(one, 400)}", _ROOM)) for one in warnings]
+
+
 def _limits(status: Status) -> list[tuple[str, str]]:
     """What this machine does not take, and why."""
     state, rows = status.state, []
     why = obstacle(status)
-    if why is not None and why.kind == "older":
-        rows.append(("Not taken", safe(why.text, 400)))
+    if why is not None and why.kind not in _TOLD_ELSEWHERE:
+        rows += _told("Not taken", safe(why.text, 400))
     if state.paused is not None:
-        rows.append(("Held", f"everything ({safe(state.paused, 200)})"))
+        rows += _told("Held", f"everything ({safe(state.paused, 200)})")
     for hold in state.holds:
-        rows.append(("Held", f"{safe(hold.version, 80)} ({safe(hold.reason, 200)})"))
+        rows += _told("Held", f"{safe(hold.version, 80)} ({safe(hold.reason, 200)})")
     if state.pin is not None:
         rows.append(("Pinned", f"{safe(state.pin, 80)}     see: osupdate pin --off"))
     return rows
@@ -242,9 +264,8 @@ def _log(status: Status) -> list[tuple[str, str]]:
         rows.append(("", f"entry {entry.number}: {what}, expires {end}"))
         speed = rollout.speed(entry.rollout, status.device_time)
         if speed is not None:
-            rows.append(
-                ("Rollout", f"{speed}; {status.turn or 'this machine may have it'}")
-            )
+            turn = status.turn or "this machine may have it"
+            rows += _told("Rollout", f"{speed}; {turn}")
         for signer in log.signers:
             until = f" until {minute(signer.until)}" if signer.until else ""
             text = f"{signer.what} by {safe(signer.key, 200)}{until}"
@@ -274,9 +295,8 @@ def _next(status: Status) -> list[str]:
         case Condition.UNKNOWN | Condition.FAILING | Condition.STALE:
             return ["Try again: osupdate check"]
         case Condition.AVAILABLE:
-            return [
-                "See what changes: osupdate apply --dry-run     Take it: osupdate apply"
-            ]
+            see = "osupdate diff" if status.brief else "osupdate apply --dry-run"
+            return [f"See what changes: {see}     Take it: osupdate apply"]
         case Condition.HELD:
             why = obstacle(status)
             return [why.hint] if why and why.hint else []

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from updater.core.text import plural
 from updater.errors import RefusedError
 from updater.report.diff import FileChange, Kind
 from updater.report.sections import Danger
@@ -94,7 +95,24 @@ def compare(
         elif kind is Danger.KEY and _comes(change):
             found += _keys(old, new, change, problems)
     found += _certificates(old, new, certificates, problems)
-    return found, problems
+    return (_untold(found) if new.told == "channel" else found), problems
+
+
+def _untold(found: Iterable[Trust]) -> list[Trust]:
+    """One for all files of a kind: a channel does not tell whom they trust."""
+    kinds: dict[Danger, list[bytes]] = {}
+    for one in found:
+        kinds.setdefault(one.kind, []).append(one.path)
+    return [
+        Trust(
+            kind,
+            paths[0],
+            None,
+            None,
+            f"{plural(len(set(paths)), 'file')}, told after the download",
+        )
+        for kind, paths in kinds.items()
+    ]
 
 
 def _comes(change: FileChange) -> bool:

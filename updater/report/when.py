@@ -7,7 +7,7 @@ from msgspec import Struct
 from updater.core.chronicle import Known
 from updater.core.question import Question
 from updater.core.text import plural, safe
-from updater.core.times import day
+from updater.core.times import day, rfc3339
 from updater.model import Offer
 from updater.report import log
 from updater.report.layout import wrap
@@ -25,6 +25,18 @@ class Found(Struct, frozen=True):
     has: bool | None
     version: str | None
     here: str = ""
+
+
+class Other(Struct, frozen=True):
+    """Another channel: its newest release, and the oldest that has it without a break.
+
+    `at` is when its log was read; None: just now.
+    """
+
+    channel: str
+    newest: Found
+    first: Found | None
+    at: int | None
 
 
 class Answer(Struct, frozen=True):
@@ -48,6 +60,7 @@ class Answer(Struct, frozen=True):
     oldest: Known | None
     complete: bool
     local: bool
+    others: tuple[Other, ...] = ()
 
     @property
     def satisfied(self) -> bool | None:
@@ -122,23 +135,24 @@ def _release(known: Known) -> str:
 def _table(answer: Answer) -> list[str]:
     newest, first = answer.newest, answer.first
     assert newest is not None
+    note = "you are here" if answer.local else ""
+    others = ((one, f"as of {day(one.at)}" if one.at else "") for one in answer.others)
+    rows = [("CHANNEL", "HAS IT", "VERSION", "SINCE RELEASE", "NOTE" if note else "")]
+    rows += [_row(one.channel, one.newest, one.first, told) for one, told in others]
+    rows.append(_row(answer.channel, newest, first, note))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _row(
+    channel: str, newest: Found, first: Found | None, note: str
+) -> tuple[str, str, str, str, str]:
     has = {True: "yes", False: "no", None: "?"}[newest.has]
     since = _release(first.release) if newest.has and first else "-"
-    row = (
-        safe(answer.channel, 40),
-        has,
-        safe(newest.version or "-", 40),
-        since,
-        newest.here or "-",
-    )
-    heads = ("CHANNEL", "HAS IT", "VERSION", "SINCE RELEASE", "NEWEST IS")
-    count = len(heads) if answer.local else len(heads) - 1
-    widths = [max(len(head), len(cell)) for head, cell in zip(heads, row, strict=True)]
-    lines = []
-    for cells in (heads, row):
-        padded = (f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
-        lines.append("  ".join(list(padded)[:count]).rstrip())
-    return lines
+    return safe(channel, 20), has, safe(newest.version or "-", 30), since, note
 
 
 def _ends(answer: Answer) -> list[str]:
@@ -180,11 +194,29 @@ def to_json(answer: Answer) -> dict[str, Any]:
                 "staged": _found(answer.staged),
                 "unknown_offer": offer
                 and {"version": offer.version, "commit": offer.commit},
-            }
+                "as_of": None,
+            },
+            *map(_other, answer.others),
         ],
         "asked": answer.asked,
         "complete": answer.complete,
         "oldest": answer.oldest and answer.oldest.version,
+    }
+
+
+def _other(other: Other) -> dict[str, Any]:
+    newest, first = other.newest, other.first
+    return {
+        "channel": other.channel,
+        "satisfied": newest.has,
+        "version": newest.version,
+        "newest": log.release(newest.release),
+        "since": first and log.release(first.release),
+        "exact": False,
+        "running": None,
+        "staged": None,
+        "unknown_offer": None,
+        "as_of": None if other.at is None else rfc3339(other.at),
     }
 
 

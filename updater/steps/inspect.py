@@ -70,11 +70,44 @@ def inspect(
         )
         rows, changes = _sort_out(writes, b"".join(answers))
         _add_aliases(root, plan, rows, changes)
-        changes += beside_files(root, plan)
-        changes += strays(root, known_paths(plan))
+        changes += beside(root, plan)
     finally:
         os.close(root)
     return rows, tuple(sorted(changes, key=lambda change: change.path))
+
+
+def beside(root: int, plan: Plan) -> list[LocalChange]:
+    """What is wrong beside files and symlinks: directories, devices, and what is extra.
+
+    Args:
+        root: descriptor of a deployment's directory.
+        plan: a full one of its release.
+    """
+    known = known_paths(plan)
+    found = [*beside_files(root, plan), *strays(root, known)]
+    filled = set()
+    for path in known:
+        parent = path.rpartition(b"/")[0]
+        while parent not in filled:
+            filled.add(parent)
+            parent = parent.rpartition(b"/")[0]
+    for directory, _ in plan.directories:
+        if directory not in filled:
+            found += _extra_in(root, directory)
+    return found
+
+
+def _extra_in(root: int, directory: bytes) -> list[LocalChange]:
+    """Everything in a directory that is empty in the release."""
+    try:
+        fd = fs.open_beneath(root, directory)
+    except OSError:
+        return []
+    try:
+        names = sorted(map(os.fsencode, os.listdir(fd)))
+    finally:
+        os.close(fd)
+    return [LocalChange(directory + b"/" + name, "extra") for name in names]
 
 
 def known_paths(plan: Plan) -> tuple[bytes, ...]:

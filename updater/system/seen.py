@@ -6,6 +6,8 @@ a file costs a block:
     <commit>.json   name, number, message (`core.chronicle.Known`), and the notes
     <commit>.gz     a line of lengths, then packages, changelogs, and changed paths
 
+    channels.json   the releases of each channel, as its log named them last
+
 `.json` is written last: with it, all of a release is there. The paths are those that
 changed since `base`, each ending in NUL.
 """
@@ -28,6 +30,14 @@ from updater.system import fs
 
 LIMIT = 1000  # releases; of more, the oldest are forgotten
 _NAME = re.compile(r"([0-9a-f]{40})(\.json|\.gz)\Z")
+
+
+class Channel(Struct, frozen=True):
+    """A channel: the entry that was read last, when, and its releases, newest first."""
+
+    tip: ObjectId
+    at: int
+    releases: tuple[ObjectId, ...]
 
 
 class _Facts(Struct, frozen=True):
@@ -101,12 +111,13 @@ class Seen:
         told: Changes | None,
         paths: Sequence[bytes] | None,
     ) -> None:
-        """Remember a release; one that is there stays as it is.
+        """Remember a release; one that is there stays, unless it was only heard of.
 
         Raises:
             HostError: it is not remembered.
         """
-        if known.commit in self.commits():
+        there = self._facts(known.commit)
+        if there is not None and (known.heard or not there.known.heard):
             return
         fs.make_directories(self._directory)
         parts = (
@@ -124,6 +135,26 @@ class Seen:
         fs.write_durably(self._path(known.commit, "gz"), packed)
         fs.write_durably(self._path(known.commit, "json"), facts + b"\n")
 
+    def channels(self) -> dict[str, Channel]:
+        """The channels whose logs were read here, by name."""
+        try:
+            with open(self._channels, "rb") as file:
+                return msgspec.json.decode(file.read(), type=dict[str, Channel])
+        except (OSError, msgspec.DecodeError):
+            return {}
+
+    def set_channel(
+        self, name: str, tip: ObjectId, releases: Sequence[ObjectId], at: int
+    ) -> None:
+        """Remember which releases a channel has.
+
+        Raises:
+            HostError: it is not remembered.
+        """
+        known = self.channels() | {name: Channel(tip, at, tuple(releases))}
+        fs.make_directories(self._directory)
+        fs.write_durably(self._channels, msgspec.json.encode(known) + b"\n")
+
     def tidy(self) -> None:
         """Forget the oldest beyond `LIMIT`, and what an interrupted run left."""
         beyond = {known.commit for known in self.releases()[LIMIT:]}
@@ -132,6 +163,10 @@ class Seen:
             match = _NAME.match(name)
             if name.endswith(".tmp") or (match and match[1] not in whole):
                 fs.remove_tree(os.path.join(self._directory, name))
+
+    @property
+    def _channels(self) -> str:
+        return os.path.join(self._directory, "channels.json")
 
     def _names(self) -> list[str]:
         try:
