@@ -160,9 +160,9 @@ def _sources(room: Room, surveyed: Sequence[Surveyed]) -> ObjectSources:
 
 
 def _room_for_download(room: Room, state: State) -> int:
-    free = fs.free_bytes(room.layout.incoming)
     largest = max((record.size for record in state.deployments), default=0)
     needed = max(LEAST_FREE, largest // 20)
+    free = free_with_spare(room, room.layout.incoming, needed)
     if free < needed:
         raise NoSpaceError(
             f"a download needs at least {size(needed)} free in {room.layout.incoming}; "
@@ -170,6 +170,15 @@ def _room_for_download(room: Room, state: State) -> int:
             hint="Free some: osupdate gc",
         )
     return min(FetchLimits().size, free - RESERVE)
+
+
+def free_with_spare(room: Room, place: str, needed: int) -> int:
+    """Bytes free at a place; the spare directories go where they are too few."""
+    free = fs.free_bytes(place)
+    if free < needed and os.path.isdir(room.layout.spare):
+        fs.remove_tree(room.layout.spare)
+        free = fs.free_bytes(place)
+    return free
 
 
 @contextmanager

@@ -10,6 +10,7 @@ The order, and what a cut after each part leaves:
 3. The stat index is written, then `.tmp` is renamed: the one commit point.
 """
 
+import contextlib
 import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from updater.core.plan import Attributes, Keep, Plan, Write
 from updater.errors import HostError, NoSpaceError, OsupdateError, UntrustedError
 from updater.model import Deployment, DeploymentId, ObjectId, Record, Release
 from updater.system import checkout, fs, process
+from updater.system.checkout.spare import reduce
 from updater.system.git.objects import Objects, leave_hashing_to_the_caller
 
 LARGE = 16 << 20  # bytes; such blobs go one after another, so that one is in memory
@@ -43,6 +45,7 @@ class Place(Struct, frozen=True):
         base: the path of the base deployment, or None.
         base_rows: its index, of the files that are as they were.
         clones: kept files share extents; else they are hardlinks.
+        spare: a directory to begin with in place of an empty one, when it is there.
     """
 
     deployments: str
@@ -50,6 +53,7 @@ class Place(Struct, frozen=True):
     base: str | None
     base_rows: Mapping[bytes, Row]
     clones: bool
+    spare: str
 
 
 class Job(Struct, frozen=True):
@@ -87,8 +91,10 @@ def stage(
     temporary = f"{final}.tmp"
     fs.remove_tree(temporary)
     try:
-        os.mkdir(temporary, 0o700)
-        index, data = _build(plan, release, temporary, place, open_objects, progress)
+        here = _begin(plan, temporary, place)
+        index, data = _build(
+            plan, release, temporary, place, open_objects, progress, here
+        )
         fs.write_durably(place.index_path, data)
         fs.rename(temporary, final)
     except OSError as error:
@@ -121,6 +127,27 @@ def reopen(record: Record, deployments: str) -> Deployment:
     return Deployment(record.id, record.commit, path)
 
 
+def _begin(plan: Plan, temporary: str, place: Place) -> set[bytes]:
+    """Make the directory to build in, of the spare one if there is one.
+
+    Returns:
+        The kept files that are there already: the base's own inodes.
+    """
+    if place.base is not None and not place.clones and os.path.isdir(place.spare):
+        keeps = {keep.path: place.base_rows[keep.path] for keep in plan.keeps}
+        try:
+            here = reduce(place.spare, keeps, (path for path, _ in plan.directories))
+            fs.rename(place.spare, temporary)
+        except (OSError, HostError):
+            pass  # it is removed, and an empty one does as well
+        else:
+            return here
+    with contextlib.suppress(HostError):
+        fs.remove_tree(place.spare)
+    os.mkdir(temporary, 0o700)
+    return set()
+
+
 def _build(
     plan: Plan,
     release: Release,
@@ -128,6 +155,7 @@ def _build(
     place: Place,
     open_objects: Callable[[], Objects],
     progress: Progress,
+    here: set[bytes],
 ) -> tuple[Index, bytes]:
     """Lay out, sync and check everything; the index, and how it is written."""
     root = os.open(temporary, fs.DIRECTORY)
@@ -135,8 +163,10 @@ def _build(
     try:
         algorithms = ("sha256",) if release.tree_sha256 else ("sha256", "sha1")
         objects = open_objects()
-        jobs = make_jobs(plan.keeps, plan.writes, objects.is_whole)
-        rows = _lay_files(jobs, root, base, place, open_objects, progress, algorithms)
+        missing = [keep for keep in plan.keeps if keep.path not in here]
+        jobs = make_jobs(missing, plan.writes, objects.is_whole)
+        rows = {path: place.base_rows[path] for path in here}
+        rows |= _lay_files(jobs, root, base, place, open_objects, progress, algorithms)
         beside = (*(path for path, _ in plan.aliases), *(s.path for s in plan.specials))
         checkout.make_directories(root, {path.rpartition(b"/")[0] for path in beside})
         for path, target in plan.aliases:
