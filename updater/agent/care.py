@@ -229,7 +229,7 @@ def _set_aside(room: Room, state: State, record: Record) -> int:
         )
     except HostError:
         freed = _delete(room, state, record)
-        fs.remove_tree(layout.spare)  # where it got so far: it says what is stuck
+        fs.remove_tree(layout.spare)  # an earlier one may be stuck: it says where
         return freed
 
 

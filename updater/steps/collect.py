@@ -118,13 +118,13 @@ def set_aside(path: str, index_path: str, spare: str, rows: Mapping[bytes, Row])
     fs.remove_tree(index_path)
     try:
         fs.rename(path, spare)
+        try:
+            reduce(spare, rows, parents(rows))
+        except HostError:
+            fs.rename(spare, f"{path}.tmp")
+            raise
     except OSError as error:
         raise fs.host_error(error, f"cannot rename {path}") from error
-    try:
-        reduce(spare, rows, parents(rows))
-    except HostError:
-        fs.remove_tree(spare)
-        raise
     return max(0, fs.free_bytes(os.path.dirname(path)) - before)
 
 

@@ -63,6 +63,7 @@ class _Reduction:
         self._top = os.fsencode(top)
         self._files = files
         self._directories = directories
+        self._own = (os.geteuid(), os.getegid())
 
     def reduce(self, fd: int, path: bytes) -> None:
         self._make_plain(fd, path)
@@ -110,9 +111,8 @@ class _Reduction:
         found = os.fstat(fd)
         if found.st_dev != self.device:
             raise HostError(f"/{os.fsdecode(path)} is on another device")
-        own = (os.geteuid(), os.getegid())
-        if (found.st_uid, found.st_gid) != own:
-            os.fchown(fd, *own)
+        if (found.st_uid, found.st_gid) != self._own:
+            os.fchown(fd, *self._own)
         if found.st_mode & _SPECIAL or found.st_mode & stat.S_IRWXU != stat.S_IRWXU:
             os.fchmod(fd, 0o700)
         for name in os.listxattr(fd):
