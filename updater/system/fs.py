@@ -321,7 +321,7 @@ def clone(source: int, target: int) -> bool:
 
 def can_clone(directory: str) -> bool:
     """Whether files in this directory can share extents (btrfs, xfs, bcachefs)."""
-    source, target = (os.path.join(directory, f".clone-{end}") for end in "ab")
+    source, target = (os.path.join(directory, f".clone-{end}.tmp") for end in "ab")
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fds = []
     try:
