@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from msgspec.structs import replace
 
@@ -11,7 +11,7 @@ from updater.agent.room import Room, Surveyed, directories, links_of, sizes_of
 from updater.core import commits, policy, statements
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
-from updater.errors import NoSpaceError, UntrustedError
+from updater.errors import HostError, NoSpaceError, UntrustedError
 from updater.model import (
     Candidate,
     ObjectId,
@@ -176,7 +176,8 @@ def free_with_spare(room: Room, place: str, needed: int) -> int:
     """Bytes free at a place; the spare directories go where they are too few."""
     free = fs.free_bytes(place)
     if free < needed and os.path.isdir(room.layout.spare):
-        fs.remove_tree(room.layout.spare)
+        with suppress(HostError):
+            fs.remove_tree(room.layout.spare)
         free = fs.free_bytes(place)
     return free
 
