@@ -2,13 +2,14 @@
 # make demo-debian   the same on a real Debian of about 1 GB (root)
 # make check         every test and linter; with root also the tests that need it
 # make bench         speed, beside git and ostree (root); PAIR=DIR BENCH=--quick
+# make fleet         thousands of nodes and every trouble against the reboot lock
 # make install       DESTDIR=/path/to/image for the Python of that image
 # make clean
 
 PYTHON ?= python3
 DESTDIR ?=
-# What goes beside the base: reading tar.zst when publishing, faster inflating, pages.
-EXTRAS ?= publish,fast,site
+# What goes beside the base: tar.zst for publishing, faster inflating, pages, the lock.
+EXTRAS ?= publish,fast,site,lock
 VENV := .venv
 STAMP := $(VENV)/.installed
 TESTS := $(VENV)/.tests
@@ -23,11 +24,11 @@ else
 MARKERS := not root and not vm and not bench
 endif
 
-.PHONY: all demo demo-debian check bench install clean packages
+.PHONY: all demo demo-debian check bench fleet install clean packages
 
 all: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml Makefile
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -e '.[$(EXTRAS)]'
 	touch $@
@@ -51,6 +52,10 @@ check: packages $(TESTS)
 bench: $(TESTS)
 	tests/install-packages.sh bench
 	PYTHONPATH=tests $(BIN)/python -m bench $(if $(PAIR),--pair '$(PAIR)') $(BENCH)
+	PYTHONPATH=tests $(BIN)/python -m bench.lock
+
+fleet: $(TESTS)
+	PYTHONPATH=tests $(BIN)/python -m fleet $(FLEET)
 
 # The last lines hold that everything is below DESTDIR: they run the installed command
 # and import what it loads late, both isolated from this machine's own packages.
@@ -70,7 +75,8 @@ install: $(STAMP)
 	'$(DESTDIR)/usr/bin/osupdate' --version
 	'$(DESTDIR)/usr/bin/osupdate' help exit-codes > /dev/null
 	$(PYTHON) -I -c 'import sys; sys.path.insert(1, "$(LIB)/lib"); \
-		import pygit2, zstandard, jinja2, markdown_it, updater.agent, updater.fetcher'
+		import pygit2, zstandard, jinja2, markdown_it, updater.agent, updater.fetcher, \
+		updater.cli.lock_verbs'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .cache

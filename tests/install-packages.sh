@@ -8,6 +8,8 @@ attr
 bash
 chromium
 e2fsprogs
+etcd-client
+etcd-server
 git
 libcap2-bin
 make

@@ -43,6 +43,7 @@ _KEY_LINE = re.compile(rf"\s*({_DOTTED})\s*=")
 _WORDS = {int: "a whole number", str: "a string", bool: "true or false"}
 _URLS: dict[str, Callable[[str], object]] = {
     "remote.url": urls.parse_remote,
+    "remote.channels": urls.parse_remote,
     "remote.proxy": urls.check_proxy,
     "lock.url": urls.check_no_password,
     "lock.proxy": urls.check_no_password,

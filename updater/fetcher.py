@@ -91,6 +91,9 @@ def _answer(request: wire.Request) -> None:
             _say(wire.Heads(tuple(heads[start : start + 100])))
         _say(wire.Done())
         return
+    if request.logs:
+        _say(source.fetch_logs(request, lambda progress: _say(wire.Step(progress))))
+        return
     _say(source.fetch(request, lambda progress: _say(wire.Step(progress))))
 
 

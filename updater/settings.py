@@ -155,14 +155,14 @@ UNSUPPORTED = {
 """(key, value) that later versions understand -> what this one does instead."""
 
 UNUSED = (
-    "node",
     "deploy.reverify",
     "slots",
     "boot.tries",
     "etc",
-    "update",
+    "update.enabled",
+    "update.interval",
     "reboot",
-    "lock",
+    "lock.deadline",
     "dbus",
 )
 """Tables and keys that are checked and then wait for a later version."""

@@ -9,7 +9,17 @@ import argparse
 import os
 import sys
 
-from bench import budgets, growth, measure, ours, pair, peers, releases, table
+from bench import (
+    budgets,
+    channels,
+    growth,
+    measure,
+    ours,
+    pair,
+    peers,
+    releases,
+    table,
+)
 from bench.served import Served
 
 WORK = pair.ROOT / ".cache" / "bench"
@@ -165,6 +175,14 @@ class Bench:
             peer.pull(self.commits[1])
             self.samples.add("ostree bytes", server.taken())
 
+    def channel(self):
+        """Checks of a channel with a long log, in a repository of its own."""
+        say(f"a channel of {channels.ENTRIES:,} entries")
+        with measure.filesystem(WORK / "round") as place:
+            channels.measure_checks(
+                self.published, self.ours, self.key, place, self.samples
+            )
+
     def grow(self):
         """The same update on twice the files; then many updates."""
         say("the same update on twice the files")
@@ -203,6 +221,7 @@ def main():
             bench.publish,
             bench.machines,
             bench.transfer,
+            bench.channel,
             bench.grow,
             bench.history,
         ):

@@ -48,6 +48,9 @@ _SECONDS = (
     ("publish, nothing new", "publish again", "", {"git": "git publish again"}),
     ("status", "status", "<= 0.15 s", {}),
     ("check, nothing new", "check", "<= 0.4 s", {}),
+    ("check, one of 1,000 entries new", "check of an entry", "<= 0.5 s", {}),
+    ("check, log of 1,000, nothing new", "signed check", "<= 0.5 s", {}),
+    ("check, log of 1,000 at first", "first check", "", {}),
     ("diff, summary", "diff", "<= 0.5 s", {}),
     ("blame of a file of a package", "blame", "<= 0.2 s", {}),
     ("when, over 300 releases here", "when", "<= 1 s", {}),
@@ -84,6 +87,10 @@ _BYTES = (
         {"git": "git bytes", "ostree": "ostree bytes"},
     ),
 )
+_CHECK = (
+    ("bytes of a check, one entry new", "check bytes", "<= 50 kB", {}),
+    ("bytes of the first check", "first check bytes", "", {}),
+)
 _DISK = (
     ("disk beside, 1 release", "full, beside", "<= 2 %", {}),
     ("disk beside, 2 releases", "update, beside", "<= 2 %", {}),
@@ -105,7 +112,13 @@ def rows(samples, largest):
         ("memory of publish", "publish memory", "", {}),
         ("memory of diff, summary", "diff memory", "<= 150 MB", {}),
     )
-    groups = (("MB", _BYTES), ("s", _SECONDS), ("MB", memory), ("%", _DISK))
+    groups = (
+        ("MB", _BYTES),
+        ("kB", _CHECK),
+        ("s", _SECONDS),
+        ("MB", memory),
+        ("%", _DISK),
+    )
     return [
         row
         for unit, lines in groups

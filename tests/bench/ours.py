@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import measure
 
-from updater.publish.target import cache_for
+from updater.publish.place import cache_for
 
 PUBLISHER_CACHE = "/var/cache/osupdate/publish"
 COMMAND = (sys.executable, "-m", "updater")

@@ -11,7 +11,7 @@ class Row(NamedTuple):
 
     Attributes:
         what: was measured.
-        unit: s, MB (the numbers are bytes) or %.
+        unit: s, %, and kB or MB, where the numbers are bytes.
         median: of osupdate.
         least: the smallest measured.
         peer: (name, median, smallest), or None.
@@ -54,4 +54,6 @@ def _pair(median, least, unit):
 def _number(value, unit):
     if unit == "MB":
         return f"{value / _MEGABYTE:.1f}"
+    if unit == "kB":
+        value /= 1000
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"

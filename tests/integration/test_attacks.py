@@ -657,9 +657,3 @@ def test_the_newer_set_of_shipped_and_accepted_keys_counts(
     role = signature.load_role(str(sandbox.root), "release")
     assert role.place == str(sandbox.root / place / "release")
     assert not role.pinned
-
-
-def test_signed_mode_is_refused_with_a_sentence(sandbox):
-    candidate = sandbox.offer(content(sandbox))
-    with pytest.raises(ConfigError, match="needs a channel log"):
-        sandbox.verify(candidate, TrustSettings(mode=TrustMode.SIGNED))

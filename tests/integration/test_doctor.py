@@ -194,10 +194,10 @@ def stamp(days):
 @pytest.mark.parametrize(
     ("option", "level", "says"),
     [
-        (("valid-before", -1), "problem", "every release will be refused"),
+        (("valid-before", -1), "problem", "everything is refused"),
         (("valid-before", -1), "warning", " expired "),
         (("valid-before", 7), "warning", " expires "),
-        (("valid-after", 7), "problem", "every release will be refused"),
+        (("valid-after", 7), "problem", "everything is refused"),
         (("valid-after", 7), "warning", " is not valid before "),
     ],
 )

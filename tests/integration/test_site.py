@@ -19,7 +19,7 @@ from support.remote import HttpServer
 from support.snapshots import dpkg, stanza
 
 from updater.cli import main
-from updater.errors import ConfigError, RefusedError, UsageError
+from updater.errors import ConfigError, RefusedError, UntrustedError, UsageError
 from updater.publish.copy import local_path
 from updater.site import build, links
 
@@ -274,6 +274,45 @@ def test_without_an_address_there_are_no_feeds_and_old_ones_go(place):
     assert "feed" not in place.page("index.html")
 
 
+def test_channels_are_told_as_their_logs_tell_them(place, capsys):
+    key, _ = make_key(place.path, "channel", "channel")
+
+    def promote(*argv):
+        code = main(["promote", *argv, "--repo", place.repo, "--key", key])
+        assert code == 0, capsys.readouterr()
+
+    place.build()
+    assert 'id="channels"' not in place.page("index.html")
+    promote("1.1", "--to", "stable")
+    promote("1.3", "--to", "edge")
+    promote("--to", "stable", "--refresh")
+    promote("1.3", "--to", "stable", "--rollout", "24")
+    place.build()
+    index = place.page("index.html")
+    told = index.partition('<section id="channels"')[2].partition("</section>")[0]
+    assert re.findall(r"<strong>(.*?)</strong>", told) == ["edge", "stable"]
+    assert told.count('href="releases/1.3.html"') == 2
+    assert "over 24 hours" in told
+    lanes = re.findall(r'<g class="lane">.*?</g>', index, re.DOTALL)
+    assert [lane.count("<circle") for lane in lanes] == [1, 2, 3]
+    assert "<b>stable</b> since" in place.page("releases/1.1.html")
+    assert "Withdrawn" not in place.page("releases/1.3.html")
+
+    promote("--to", "edge", "--withdraw", "3", "--reason", "eats <disks>")
+    built = place.build()
+    page = place.page("releases/1.3.html")
+    assert "<strong>Withdrawn from edge:</strong> eats &lt;disks&gt;" in page
+    assert '<span class="tag refused">withdrawn</span>' in place.page("index.html")
+    assert built.made == 2  # that release, and the index
+
+
+def test_a_channel_that_says_nonsense_is_refused(place):
+    commit_file(place.repo, "channel.toml", "format = 1\n", "refs/heads/channel/evil")
+    with pytest.raises(UntrustedError, match="C5"):
+        place.build()
+    assert not os.path.exists(place.out)
+
+
 def test_one_release_is_a_site_too(tmp_path):
     place = Place(tmp_path)
     place.publish()
@@ -334,8 +373,8 @@ def test_a_version_that_is_twice_on_the_branch_is_refused(place):
         place.build()
 
 
-def commit_file(repo, path, text):
-    """One commit upon the branch, whose tree holds only this file."""
+def commit_file(repo, path, text, ref="refs/heads/releases"):
+    """One commit upon the releases, whose tree holds only this file."""
     git = ["git", "-C", repo, "-c", "user.name=x", "-c", "user.email=x@x.invalid"]
 
     def run(*argv, stdin=b""):
@@ -350,7 +389,7 @@ def commit_file(repo, path, text):
         oid = run("mktree", stdin=f"{mode} {kind} {oid}\t{name}\n".encode())
         mode, kind = "040000", "tree"
     commit = run("commit-tree", oid, "-p", "refs/heads/releases", "-m", "evil")
-    run("update-ref", "refs/heads/releases", commit)
+    run("update-ref", ref, commit)
 
 
 def test_the_command_says_what_it_did(place, capsys, monkeypatch):
@@ -391,7 +430,7 @@ def test_a_url_that_nothing_was_published_to_is_refused(
     place, capsys, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("updater.cli.publish._CACHE", str(tmp_path))
+    monkeypatch.setattr("updater.cli.publisher._CACHE", str(tmp_path))
     code = main(["site", "https://os.example.org/acme.git", place.out])
     assert code == 3
     assert "no copy of https://os.example.org/acme.git" in capsys.readouterr().err

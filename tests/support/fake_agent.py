@@ -1,10 +1,17 @@
 """A fake agent that answers what a test puts into it, and records what it was asked."""
 
+from msgspec.structs import replace
+
 from updater.model import (
+    Accepted,
     DeploymentId,
+    Entry,
+    Mark,
     ObjectId,
     Offer,
     Record,
+    Rollout,
+    Signer,
     State,
     Status,
     TrustMode,
@@ -39,6 +46,26 @@ def offer(version="2026.05.1", commit=NEW):
         commit=commit,
         version=version,
     )
+
+
+def accepted(**kw):
+    """What a channel said: everything that it can."""
+    entry = Entry(
+        channel="stable",
+        product="acme-gw",
+        number=17,
+        created=NOW - 3600,
+        expires=NOW + 86400,
+        release="2026.05.1",
+        tag=NEW,
+        rollout=Rollout(NOW - 3600, 24, 0.5),
+        barriers=(Mark(30, "new partition table"),),
+        dead_ends=(Mark(12, "reinstall"),),
+        withdrawn=(Mark(43, "eats disks"),),
+    )
+    signers = (Signer("channel", "SHA256:x (c@hq)", NOW), Signer("release", "SHA256:y"))
+    url = "https://os.example.org/acme.git"
+    return Accepted(url, "stable", OLD, replace(entry, **kw), 42, NOW - 60, signers)
 
 
 def status(state=None, **kw):

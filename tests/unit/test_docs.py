@@ -21,7 +21,12 @@ def verbs():
 
 
 def options(parser):
-    return {name for action in parser._actions for name in action.option_strings}
+    """Those of a parser, and of the verbs below it."""
+    found = {name for action in parser._actions for name in action.option_strings}
+    below = [a.choices for a in parser._actions if hasattr(a.choices, "items")]
+    if parser.prog != "osupdate":
+        found = found.union(*(options(p) for c in below for p in c.values()))
+    return found
 
 
 GLOBAL = options(build())

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_shipped_defaults_are_the_defaults(tmp_path):
     text = (ROOT / "install/00-defaults.toml").read_text()
     uncommented = re.sub(r"^#(?=[\[a-z])", "", text, flags=re.MULTILINE)
-    assert uncommented.count("\n[") == 4
+    assert uncommented.count("\n[") == 5
     path = tmp_path / "all.toml"
     path.write_text(uncommented)
     assert config.load("/", str(path)).settings == config.load(str(tmp_path)).settings

@@ -14,10 +14,12 @@ from updater.model import (
     Checked,
     Collected,
     Finding,
+    Followed,
     Hold,
     LedgerEntry,
     Reverted,
     Status,
+    Trusted,
     Verified,
 )
 from updater.settings import Settings
@@ -63,6 +65,25 @@ class Agent:
         with self._room.at_work("check") as state:
             return standing.check_now(self._room, state)
 
+    def channel(
+        self, name: str | None = None, *, allow_downgrade: bool = False
+    ) -> Followed:
+        """The channel that this machine follows; a name makes it follow that one."""
+        from updater.agent import channels  # noqa: PLC0415
+
+        if name is None:
+            return channels.show(self._room, self._room.load())
+        with self._room.at_work("channel") as state:
+            return channels.follow(
+                self._room, state, name, allow_downgrade=allow_downgrade
+            )
+
+    def trusted(self) -> Trusted:
+        """Which keys count here, and until when."""
+        from updater.agent import keys  # noqa: PLC0415
+
+        return keys.trusted(self._room, self._room.load())
+
     def apply(
         self,
         wanted: str | None,
@@ -72,12 +93,13 @@ class Agent:
         arm: bool = True,
         full: bool = False,
         allow_downgrade: bool = False,
+        reason: str | None = None,
     ) -> Applied:
         """Bring this machine to a release; None is what the channel offers."""
         from updater.agent import care, update  # noqa: PLC0415
 
         request = update.Request(
-            wanted, dry_run, download_only, arm, full, allow_downgrade
+            wanted, dry_run, download_only, arm, full, allow_downgrade, reason
         )
         with self._room.at_work("apply") as state:
             applied = update.apply(self._room, state, request)

@@ -34,8 +34,13 @@ def adopt(layout: Layout, booted: DeploymentId | None) -> State:
         known = [c for c in commits if match and c.startswith(match[2])]
         if match and len(known) == 1 and _OID.match(known[0]):
             records.append(_record(layout, name, int(match[1]), ObjectId(known[0])))
-    floor = max((r.security_floor for r in records if r.id == booted), default=0)
-    return replace(State(), deployments=tuple(records), security_floor=floor)
+    running = [record for record in records if record.id == booted]
+    return replace(
+        State(),
+        deployments=tuple(records),
+        security_floor=max((r.security_floor for r in running), default=0),
+        version_floor=max((r.number for r in running), default=0),
+    )
 
 
 def _record(layout: Layout, name: str, number: int, commit: ObjectId) -> Record:

@@ -28,6 +28,7 @@ from updater.model import (
 )
 from updater.report.blame import Blame, Local, Look, Package
 from updater.system import checkout
+from updater.system.checkout.directories import Directories
 
 MAX_LINES = 20_000  # of a file whose changed lines are counted
 MAX_BYTES = 2 << 20
@@ -126,7 +127,7 @@ class _Asked:
         self._state = state
         self._record = record
         self._root = root
-        self._directories = checkout.Directories(root)
+        self._directories = Directories(root)
         self._known = Here(room, state)
         self._index = self._open_index()
         self._lists: list[bytes] | None = None

@@ -27,6 +27,7 @@ from updater.steps import collect
 from updater.steps.survey import survey
 from updater.system import fs
 from updater.system.git.keeper import Keeper
+from updater.system.git.logs import LogStore
 
 PACKS = 4  # of objects.git; with more, gc makes one of them
 
@@ -147,6 +148,8 @@ def gc(
     keeper = Keeper(room.layout.repository)
     if removed and len(keeper.packs()) > PACKS:
         prune(room, state)
+    tips = [log.tip for log in state.accepted]
+    LogStore(room.layout.channels).repack([*tips, *state.trusted.values()])
     return Collected(tuple(removed), freed, tuple(reasons))
 
 

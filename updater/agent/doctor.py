@@ -13,17 +13,19 @@ from updater.agent import care, credentials
 from updater.agent import look as looking
 from updater.agent.room import BUILT, Room
 from updater.core import machine, urls
+from updater.core.signers import Key
 from updater.core.text import plural, safe, show_path, size
 from updater.core.times import minute
 from updater.errors import OsupdateError
 from updater.model import Finding, Phase, Record, State, TrustMode
 from updater.steps.inspect import repairable
 from updater.system import clock, fs, lockfile, signature
-from updater.system.git import child
 from updater.system.git.keeper import Keeper
+from updater.system.git.prepared import unprivileged_user
 
 LOW_SPACE = 256 << 20  # bytes
 LOW_FILES = 50_000  # inodes
+SHORTLY = 3 * 86400  # seconds before a channel's entry expires
 SOON = 30 * 86400  # seconds before a key expires
 
 Check = Callable[[Room, State], Iterable[Finding]]
@@ -92,7 +94,7 @@ def _remote(room: Room, _: State) -> Iterator[Finding]:
         hint = "Is a disk to be mounted there, or remote.url wrong?"
         yield Finding("problem", "remote", text, hint)
         return
-    child.unprivileged_user()
+    unprivileged_user()
     text = f"{safe(remote.channel, 80)} of {safe(urls.shown(remote.url), 200)}"
     yield Finding("ok", "remote", text)
 
@@ -117,7 +119,12 @@ def _trust(room: Room, state: State) -> Iterator[Finding]:
         text = "UNSIGNED: whoever controls the remote controls this machine"
         yield Finding("warning", "trust", text, 'Sign releases: trust.mode = "tag"')
         return
-    role = signature.load_role(room.layout.root, "release")
+    names = ["release"] + ["channel"] * (room.mode is TrustMode.SIGNED)
+    for name in names:
+        yield from _role(signature.load_role(room.layout.root, name), room, state)
+
+
+def _role(role: signature.Role, room: Room, state: State) -> Iterator[Finding]:
     now = room.device_time(state)
     revoked = {key.key for key in role.revoked}
     good = 0
@@ -133,15 +140,32 @@ def _trust(room: Room, state: State) -> Iterator[Finding]:
             hint = "Trust the publisher's next key before that"
             yield Finding("warning", "trust", text, hint)
     if good:
-        count = f"{good} release key{'s are' if good > 1 else ' is'}"
+        count = f"{good} {role.name} key{'s are' if good > 1 else ' is'}"
         yield Finding("ok", "trust", f"{count} valid now, of {role.place}")
     else:
-        text = f"no key in {role.place} is valid now: every release will be refused"
+        text = f"no key in {role.place} is valid now: everything is refused"
         hint = "Get the publisher's new key, from somewhere else than the releases"
         yield Finding("problem", "trust", text, hint)
 
 
-def _invalid(key: signature.Key, now: int) -> str | None:
+def _channel(room: Room, state: State) -> Iterator[Finding]:
+    log = room.accepted(state)
+    if log is None:
+        return
+    name, now = safe(log.channel, 100), room.device_time(state)
+    until = minute(log.entry.expires)
+    hint = "Its publisher signs it again: osupdate promote --refresh"
+    if log.entry.expires <= now:
+        text = f"what {name} said expired {until}: nothing is taken"
+        yield Finding("problem", "channel", text, hint)
+    elif log.entry.expires <= now + SHORTLY:
+        yield Finding("warning", "channel", f"what {name} said expires {until}", hint)
+    else:
+        text = f"entry {log.entry.number} of {name} counts until {until}"
+        yield Finding("ok", "channel", text)
+
+
+def _invalid(key: Key, now: int) -> str | None:
     if key.before is not None and key.before <= now:
         return f"expired {minute(key.before)}"
     if key.after is not None and key.after > now:
@@ -301,6 +325,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("remote", _remote),
     ("credentials", _credentials),
     ("trust", _trust),
+    ("channel", _channel),
     ("ssh-keygen", _program),
     ("clock", _clock),
     ("disk", _disk),

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import weakref
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -106,10 +107,16 @@ def open_kept(
     room: Room, surveyed: Sequence[Surveyed] = (), download: str | None = None
 ) -> Objects:
     """What objects.git has, the files of these deployments, and a download."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    sources = [DeploymentBlobs(os.open(one.path, flags), one.rows) for one in surveyed]
     stores = [Keeper(room.layout.repository).objects, *([download] if download else [])]
-    return open_objects(stores, sources)
+    return open_objects(stores, [_source(one) for one in surveyed])
+
+
+def _source(one: Surveyed) -> DeploymentBlobs:
+    """A deployment's files; its descriptor is closed when nobody has them any more."""
+    root = os.open(one.path, fs.DIRECTORY)
+    source = DeploymentBlobs(root, one.rows)
+    weakref.finalize(source, os.close, root)
+    return source
 
 
 def lay_open(commit: ObjectId, objects: Objects) -> Laid:

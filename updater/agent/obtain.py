@@ -24,7 +24,8 @@ from updater.model import (
 from updater.steps.fetch import fetch
 from updater.steps.verify import verify
 from updater.system import fs, signature
-from updater.system.git.child import FetchLimits, ObjectSources, TooLargeError
+from updater.system.git.child import FetchLimits, ObjectSources
+from updater.system.git.failures import TooLargeError
 from updater.system.git.keeper import Keeper, Kept
 from updater.system.git.objects import DeploymentBlobs, Objects, open_objects
 
@@ -69,7 +70,7 @@ def download(
     try:
         candidate = fetch(
             offer,
-            room.settings.remote,
+            room.remote(state),
             sources,
             room.layout.incoming,
             limits,
@@ -94,7 +95,7 @@ def require_judge(room: Room) -> None:
         ConfigError: a trusted key is missing, or a trust file malformed.
         HostError: ssh-keygen is missing.
     """
-    if room.mode is TrustMode.TAG:
+    if room.mode is not TrustMode.UNSIGNED:
         signature.load_role(room.layout.root, "release")
         signature.require_program()
 
@@ -188,7 +189,10 @@ def opened(
 ) -> Iterator[Objects]:
     """Everything that is here and the download, as one database."""
     keeper = Keeper(room.layout.repository)
+    logs = os.path.join(room.layout.channels, "objects")
     stores = [keeper.objects, *([candidate.objects] if candidate.objects else [])]
+    if candidate.offer.entry is not None and os.path.isdir(logs):
+        stores.append(logs)
     with directories([one.path for one in surveyed]) as fds:
         sources = [
             DeploymentBlobs(fd, one.rows) for fd, one in zip(fds, surveyed, strict=True)
@@ -217,7 +221,10 @@ def check_release(
             objects,
             room.settings.trust,
             policy.facts_of(
-                state, room.running(state), allow_downgrade=allow_downgrade
+                state,
+                room.running(state),
+                allow_downgrade=allow_downgrade,
+                log=room.accepted(state),
             ),
             room.device_time(state),
             root=room.layout.root,

@@ -23,6 +23,7 @@ from updater.model import LocalChange, ObjectId, State
 from updater.report.restore import Restored
 from updater.steps.inspect import repair
 from updater.system import checkout, fs
+from updater.system.checkout.directories import Directories
 from updater.system.git.keeper import Keeper
 from updater.system.git.objects import open_objects
 
@@ -192,7 +193,7 @@ def _remember(room: Room, live: Live, paths: Sequence[bytes]) -> None:
     one = live.surveyed[0]
     written = _blobs(live, paths)
     rows = one.index.rows
-    directories = checkout.Directories(live.root)
+    directories = Directories(live.root)
     for path in (
         *written,
         *(a for a, target in live.plan.aliases if target in written),

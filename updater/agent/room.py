@@ -12,23 +12,27 @@ from msgspec.structs import replace
 
 from updater.agent import public
 from updater.agent.adopt import adopt
-from updater.core import machine
+from updater.core import machine, nodeid, rollout
 from updater.core.index import Index, Row, from_bytes
 from updater.core.plan import Owner
 from updater.core.policy import device_time
+from updater.core.signers import ROLES
 from updater.errors import ConfigError, HostError, RefusedError
 from updater.model import (
+    Accepted,
     DeploymentId,
     LedgerEntry,
     LocalChange,
     ObjectId,
+    Offer,
     Preview,
     Record,
+    RemoteSettings,
     State,
     TrustMode,
 )
 from updater.settings import UNSUPPORTED, AbsolutePath, Settings
-from updater.system import boot
+from updater.system import boot, clock
 from updater.system.layout import Layout
 from updater.system.ledger import Ledger
 from updater.system.lockfile import locked
@@ -197,8 +201,57 @@ class Room:
 
     def device_time(self, state: State) -> int:
         """The time that signatures are judged at."""
-        accepted = max((r.created for r in state.deployments), default=0)
-        return device_time(self.now(), BUILT, accepted)
+        accepted = [record.created for record in state.deployments]
+        accepted += [log.entry.created for log in state.accepted]
+        return device_time(self.now(), BUILT, max(accepted, default=0))
+
+    def is_pinned(self) -> bool:
+        """Whether /etc says which keys count, so that nothing rotates them."""
+        place = self.layout.below("etc/osupdate/trust")
+        return any(os.path.lexists(os.path.join(place, role)) for role in ROLES)
+
+    def synchronised_clock(self) -> int | None:
+        """The time, when somebody keeps the clock right or is trusted to."""
+        trusted = self.settings.update.clock == "trust"
+        return self.now() if trusted or clock.is_synchronised() else None
+
+    def remote(self, state: State) -> RemoteSettings:
+        """Where releases come from; a channel that was chosen here counts."""
+        remote = self.settings.remote
+        return replace(remote, channel=state.channel) if state.channel else remote
+
+    def accepted(self, state: State) -> Accepted | None:
+        """What the channel said last, in signed mode."""
+        if self.mode is not TrustMode.SIGNED:
+            return None
+        remote = self.remote(state)
+        key = (remote.channels or remote.url, remote.channel)
+        return next((a for a in state.accepted if (a.url, a.channel) == key), None)
+
+    def node(self, state: State) -> str | None:
+        """This machine's name in rollouts; None before it made one up."""
+        if self.settings.node.id is not None:
+            return self.settings.node.id
+        try:
+            with open(self.layout.below("etc/machine-id"), encoding="ascii") as file:
+                found = nodeid.derive(file.read(64))
+        except (OSError, UnicodeDecodeError):
+            found = None
+        return found or state.node
+
+    def turn(self, state: State, offer: Offer | None) -> str | None:
+        """Why it is not this machine's turn to have an offer, in a sentence."""
+        log = self.accepted(state)
+        if offer is None or log is None or offer.tag != log.entry.tag:
+            return None
+        node = self.node(state)
+        if node is None:
+            return "this machine has no name yet, which its first check makes"
+        slow = log.entry.rollout.hours > 0 or log.entry.rollout.limit < 1
+        if slow and self.synchronised_clock() is None:
+            return "the clock is not synchronised, so that nobody can tell the turn"
+        place = rollout.position(node, log.entry.tag)
+        return rollout.sentence(log.entry, place, self.device_time(state))
 
     @contextmanager
     def at_work(self, command: str) -> Iterator[State]:

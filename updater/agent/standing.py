@@ -6,7 +6,7 @@ from updater.agent import public
 from updater.agent.room import Room
 from updater.core import machine, policy, urls
 from updater.core.text import safe
-from updater.model import Checked, Offer, Record, State, Status
+from updater.model import Checked, Offer, Record, State, Status, TrustMode
 
 
 def status(room: Room) -> Status:
@@ -32,6 +32,10 @@ def status(room: Room) -> Status:
         available=available(state, running),
         brief=_brief(room, running, target),
         doubts=tuple(room.doubts),
+        log=room.accepted(state),
+        turn=room.turn(state, available(state, running)),
+        device_time=room.device_time(state),
+        pinned=room.mode is not TrustMode.UNSIGNED and room.is_pinned(),
     )
 
 
@@ -46,7 +50,7 @@ def _brief(
 def _channel(room: Room, state: State) -> str:
     """The channel; when the configuration does not tell, the one last asked."""
     if room.knows("remote.channel") or state.offer is None:
-        return room.settings.remote.channel
+        return room.remote(state).channel
     return state.offer.channel
 
 
@@ -67,7 +71,8 @@ def check_now(room: Room, state: State) -> Checked:
             return Checked(offer, None, f"{safe(target.version)} is staged already")
         name = safe(running.version) if running else "nothing"
         return Checked(offer, None, f"{name} is the newest in {safe(offer.channel)}")
-    obstacle = policy.obstacle(state, running, found)
+    log, turn = room.accepted(state), room.turn(state, found)
+    obstacle = policy.obstacle(state, running, found, log, turn)
     if obstacle is not None:
         return Checked(offer, found, obstacle.text, obstacle)
     if running is None:

@@ -64,7 +64,7 @@ def _prove(room: Room, state: State, record: Record) -> Verdict:
         room.settings.health.deadline,
     )
     if verdict.good:
-        room.save(finish_good(state, record.security_floor))
+        room.save(finish_good(state, record))
         room.tell("good", f"{safe(record.version)} is healthy", deployment=record.id)
         return verdict
     reason = "; ".join(safe(failure, 300) for failure in verdict.failures)

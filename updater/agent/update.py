@@ -24,7 +24,7 @@ from updater.agent.obtain import (
     require_judge,
 )
 from updater.agent.room import Room, Surveyed
-from updater.core import machine, names, policy
+from updater.core import channel, machine, names, policy
 from updater.core.plan import Plan
 from updater.core.text import plural, safe, show_path, size
 from updater.errors import RefusedError, UntrustedError
@@ -55,6 +55,7 @@ class Request(Struct, frozen=True):
     arm: bool = True
     full: bool = False
     allow_downgrade: bool = False
+    reason: str | None = None
 
 
 def apply(room: Room, state: State, request: Request) -> Applied:
@@ -64,6 +65,8 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         OsupdateError: what runs is as it was.
     """
     state = switch.settle(room, state)
+    if state.going_down:
+        request = replace(request, allow_downgrade=True)
     make_store(room)
     if request.full:
         heal_store(room)
@@ -88,6 +91,7 @@ def apply(room: Room, state: State, request: Request) -> Applied:
     if staged and not request.full and not request.download_only:
         return _use_kept(room, state, staged, request)
     _foresee(room, state, offer, request)
+    _require_turn(room, state, offer, request)
     try:
         return _bring(room, state, offer, request, complete=request.full)
     except UntrustedError as error:
@@ -99,6 +103,28 @@ def apply(room: Room, state: State, request: Request) -> Applied:
         return _bring(room, room.load(), offer, request, complete=True)
 
 
+def _require_turn(room: Room, state: State, offer: Offer, request: Request) -> None:
+    """Wait for this machine's turn in a rollout, unless a person named the release.
+
+    Raises:
+        RefusedError: it is not its turn.
+    """
+    turn = room.turn(state, offer)
+    name = safe(offer.version or offer.commit[:7], 100)
+    reason = request.reason or "no reason given"
+    named = request.wanted not in (None, "available")
+    if turn is not None and not named:
+        raise RefusedError(
+            f"{name} is being rolled out: {turn}",
+            hint=f"To take it now: osupdate apply {name} --reason TEXT",
+        )
+    if turn is not None:
+        text = f"{name} before its turn, named by a person: {safe(reason, 500)}"
+        room.tell("override", text, commit=offer.commit, turn=turn)
+    elif request.reason is not None:
+        room.tell("reason", f"{name}: {safe(reason, 500)}", commit=offer.commit)
+
+
 def _foresee(room: Room, state: State, offer: Offer, request: Request) -> None:
     """Refuse before the download what can be told before it.
 
@@ -106,7 +132,10 @@ def _foresee(room: Room, state: State, offer: Offer, request: Request) -> None:
         UntrustedError: R4, R5.
     """
     facts = policy.facts_of(
-        state, room.running(state), allow_downgrade=request.allow_downgrade
+        state,
+        room.running(state),
+        allow_downgrade=request.allow_downgrade,
+        log=room.accepted(state),
     )
     try:
         policy.foresee(offer, policy.known_number(state, offer), facts)
@@ -127,6 +156,10 @@ def _offer(room: Room, state: State, wanted: str | None) -> tuple[State, Offer]:
     if room.offline and state.download:
         offer = state.download.offer
         if wanted in (None, "available", offer.version, offer.commit, offer.tag_name):
+            log = room.accepted(state)
+            if log is not None:
+                now = room.device_time(state)
+                channel.check_time(log.entry, now, room.synchronised_clock())
             return state, offer
     return find_offer(room, state, wanted)
 
@@ -174,7 +207,7 @@ def _verify_kept(room: Room, state: State, record: Record, request: Request) -> 
         UntrustedError: R1 to F4.
     """
     tag_name = f"release/{record.version}" if record.tag else None
-    remote = room.settings.remote
+    remote = room.remote(state)
     offer = Offer(
         url=remote.url,
         channel=remote.channel,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from updater.agent import look
+from updater.agent.ask import ask_by_name
 from updater.agent.room import Room, Surveyed
 from updater.core import names
 from updater.core.index import Index, Row
@@ -12,7 +13,6 @@ from updater.core.plan import Plan
 from updater.core.text import plural, safe, show_path
 from updater.errors import HostError, OsupdateError, UntrustedError
 from updater.model import ObjectId, Record, State, TrustMode, Verified
-from updater.steps.check import check
 from updater.steps.fetch import fetch
 from updater.steps.inspect import inspect, remembered, repair, repairable
 from updater.system import fs
@@ -175,16 +175,9 @@ def source(
         f"{plural(len(missing), 'file')} can be had nowhere on this machine; "
         f"fetching {safe(record.version)} completely"
     )
-    name = record.version if room.mode is TrustMode.TAG else record.commit
-    remote = room.settings.remote
-    offer = check(
-        remote,
-        room.mode,
-        name,
-        allow_plain=room.allow_plain,
-        sleep=room.sleep,
-        secrets_dir=room.secrets,
-    )
+    plain = room.mode is TrustMode.UNSIGNED
+    offer = ask_by_name(room, state, record.commit if plain else record.version)
+    remote = room.remote(state)
     candidate = fetch(
         offer,
         remote,

@@ -3,7 +3,6 @@
 `main` parses, runs one verb, and prints the error of a failed one, once.
 """
 
-import gc
 import os
 import sys
 from argparse import Namespace
@@ -16,7 +15,6 @@ from updater.report import objects
 
 INTERRUPTED = 130  # 128 + SIGINT
 PIPE_CLOSED = 141  # 128 + SIGPIPE
-_RARELY = 500_000  # objects made before the collector looks at any
 
 _WORDS = {
     "untrusted": "refused",
@@ -42,9 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code (`osupdate help exit-codes`).
     """
-    # A root filesystem is 100,000 tuples that live until the end: looking through them
-    # for cycles again and again took a tenth of the time.
-    gc.set_threshold(_RARELY)
     arguments = list(sys.argv[1:] if argv is None else argv)
     console = Console(Namespace(json="--json" in arguments))
     try:

@@ -32,6 +32,7 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
     }
     for flag, text in flags.items():
         parser.add_argument(flag, action="store_true", help=text)
+    parser.add_argument("--reason", metavar="TEXT", help="for the ledger")
     parser.set_defaults(func=run_apply)
     parser = subparsers.add_parser(
         "revert",
@@ -58,6 +59,7 @@ def run_apply(args: Namespace) -> int:
         arm=not args.no_arm,
         full=args.full,
         allow_downgrade=args.allow_downgrade,
+        reason=args.reason,
     )
     if isinstance(watcher, JsonLines):
         args.console.object(objects.applied(outcome, watcher.elapsed()))

@@ -52,6 +52,25 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
     parser.add_argument("-n", type=_count, metavar="N", help="only the newest N")
     parser.set_defaults(func=run_history)
     _add_verify(subparsers)
+    _add_channel(subparsers)
+
+
+def _add_channel(subparsers: Any) -> None:  # noqa: ANN401 - as below
+    parser = subparsers.add_parser(
+        "channel",
+        help="which channel this machine follows, and what it says",
+        description="Show the channel, and what it said last; with NAME, follow that\n"
+        "one from now on. A channel that offers an older release is waited for.",
+        epilog="examples:\n  osupdate channel\n  osupdate channel testing\n"
+        "  osupdate channel stable --allow-downgrade",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which one to follow")
+    parser.add_argument(
+        "--allow-downgrade",
+        action="store_true",
+        help="let the next update lead to an older release",
+    )
+    parser.set_defaults(func=run_channel)
 
 
 def _add_verify(subparsers: Any) -> None:  # noqa: ANN401 - as above
@@ -95,6 +114,19 @@ def run_check(args: Namespace) -> int:
     if not args.exit_code or value.available is None:
         return 0
     return AVAILABLE if value.obstacle is None else NOT_TAKEN
+
+
+def run_channel(args: Namespace) -> int:
+    """`osupdate channel`."""
+    if args.allow_downgrade and args.name is None:
+        raise UsageError("--allow-downgrade goes with the name of a channel")
+    machine = agent(args, strict=args.name is not None)
+    found = machine.channel(args.name, allow_downgrade=args.allow_downgrade)
+    if args.console.json:
+        args.console.object(objects.followed(found))
+    else:
+        args.console.lines(outcomes.followed(found), answer=True)
+    return 0
 
 
 def run_history(args: Namespace) -> int:

@@ -11,18 +11,21 @@ from updater.cli import (
     apply,
     diff,
     host,
+    lock,
     look,
     paths,
     policy,
+    promote,
     publish,
     releases,
     site,
     topics,
+    trust,
 )
 from updater.errors import UsageError
 
 ON_MACHINE = (look, diff, releases, paths, apply, policy, host)
-VERBS = (*ON_MACHINE, publish, site, topics)
+VERBS = (*ON_MACHINE, lock, publish, promote, trust, site, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 
 DEFAULTS = {

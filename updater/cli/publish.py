@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from io import BufferedReader
 from typing import Any
 
-from updater.errors import HostError, UsageError
+from updater.cli import publisher
+from updater.errors import HostError, OsupdateError, UsageError
 from updater.publish.defaults import DEFAULT_EXCLUDES
 from updater.report.words import plural, size
 
-_CACHE = "/var/cache"
 _RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 
 _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -31,6 +31,12 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--source", {"metavar": "URL", "default": "", "help": "where its recipe lies"}),
     ("--created", {"metavar": "TIME", "help": "default: SOURCE_DATE_EPOCH, else now"}),
+    ("--channel", {"metavar": "CHANNEL", "help": "let this channel offer it, too"}),
+    ("--channels", {"metavar": "URL|DIR", "help": "where channel logs are, if apart"}),
+    (
+        "--channel-key",
+        {"metavar": "FILE", "help": "signs it (default: --key)"},
+    ),
     ("--security-floor", {"type": int, "metavar": "N", "help": "refuse older than N"}),
 )
 _LISTS: tuple[tuple[str, str, str], ...] = (
@@ -86,6 +92,7 @@ def run(args: Namespace) -> int:
     from updater.publish.release import publish  # noqa: PLC0415
 
     began = time.monotonic()
+    _check_channel(args)
     progress = _Progress(args)
     published = publish(_request(args), stdin=_stdin(args), progress=progress.report)
     progress.end()
@@ -97,6 +104,50 @@ def run(args: Namespace) -> int:
     else:
         args.console.lines(published.text.split("\n"), answer=True)
         args.console.lines([f"It took {took:.1f} s."])
+    return 0 if args.channel is None else _offer(args, published.version)
+
+
+def _check_channel(args: Namespace) -> None:
+    if args.channel is None:
+        if args.channels or args.channel_key:
+            raise UsageError("--channels and --channel-key go with --channel")
+        return
+    if args.unsigned:
+        raise UsageError("a channel cannot offer an unsigned release")
+    for key in filter(None, (args.key, args.channel_key)):
+        publisher.key(key)
+
+
+def _offer(args: Namespace, version: str) -> int:
+    """Let a channel offer what was published, unless it does already."""
+    from updater.publish import channel, promoted  # noqa: PLC0415 - loads libgit2
+
+    request = channel.PromoteRequest(
+        repo=args.repo,
+        channels=args.channels,
+        channel=args.channel,
+        version=version,
+        change=promoted.change(),
+        cache=publisher.cache(),
+        now=int(time.time()),  # noqa: TID251 - publishing has no agent to read it
+        key=args.channel_key or args.key,
+        agent=publisher.agent(),
+    )
+    try:
+        before = channel.current(request)
+        if before is not None and before.release == version:
+            return 0
+        done = channel.promote(request)
+    except OsupdateError as error:
+        error.unchanged = (
+            f"{version} is published; channel {args.channel} says what it said."
+        )
+        error.hint = error.hint or "Then: osupdate promote"
+        raise
+    for notice in done.notices:
+        args.console.warn(f"! {notice}")
+    if not args.console.json:
+        args.console.lines(done.text.split("\n"))
     return 0
 
 
@@ -123,7 +174,7 @@ def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
         repo=args.repo,
         product=args.product,
         version=args.version,
-        cache=cache(),
+        cache=publisher.cache(),
         created=_created(args.created),
         machine=os.uname().machine,
         number=args.number,
@@ -131,7 +182,7 @@ def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
         notes=_notes(args.notes),
         provenance=_read(args.provenance, "provenance"),
         key=args.key,
-        agent=os.environ.get("SSH_AUTH_SOCK"),
+        agent=publisher.agent(),
         unsigned=args.unsigned,
         source=args.source,
         security_floor=args.security_floor,
@@ -142,13 +193,6 @@ def _request(args: Namespace) -> Any:  # noqa: ANN401 - imported lazily
         allow_id_changes=tuple(args.allow_id_change),
         changelogs=tuple(args.changelogs),
     )
-
-
-def cache() -> str:
-    """Where a publisher keeps copies of remotes and indexes of root filesystems."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    base = _CACHE if os.geteuid() == 0 else home
-    return os.path.join(base, "osupdate", "publish")
 
 
 def _created(text: str | None) -> int:

@@ -4,7 +4,7 @@ import time
 from argparse import Namespace
 from typing import Any
 
-from updater.cli.publish import cache
+from updater.cli import publisher
 from updater.report.words import plural
 
 
@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
 
     progress = _Progress(args)
     built = build.build(
-        local_path(cache(), args.repo),
+        local_path(publisher.cache(), args.repo),
         args.out,
         int(time.time()),  # noqa: TID251 - there is no agent to read it
         url=args.url,

@@ -4,6 +4,7 @@ import re
 
 from msgspec import Struct
 
+from updater.core import statements
 from updater.core.text import safe
 from updater.errors import UntrustedError
 from updater.model import ObjectId
@@ -22,6 +23,9 @@ _HEADERS = re.compile(
 _ENCODING = re.compile(rb"^encoding ([!-~]+)$", re.MULTILINE)
 # Other encodings are shown as UTF-8 with replacements: codecs are code to attack.
 _ENCODINGS = {"iso-8859-1", "iso-8859-15", "latin1", "windows-1252", "cp1252"}
+
+
+_SIGNATURE = b"gpgsig "
 
 
 class Commit(Struct, frozen=True):
@@ -66,6 +70,47 @@ def parse(raw: bytes) -> Commit:
         headline=headline,
         text=text,
     )
+
+
+def split_signature(raw: bytes) -> tuple[bytes, bytes]:
+    """The signed bytes and the armored SSH signature of a raw commit.
+
+    The signature is the header `gpgsig`, each of its lines after the first begun with a
+    blank, as `git commit -S` writes it; what is signed is the commit without it.
+
+    Raises:
+        UntrustedError: C2: unsigned, more than one signature, or not an SSH one.
+    """
+    headers, gap, message = raw.partition(b"\n\n")
+    kept: list[bytes] = []
+    armor: list[bytes] = []
+    inside = False
+    for line in headers.split(b"\n"):
+        if line.startswith(b"gpgsig"):
+            if armor or not line.startswith(_SIGNATURE):
+                raise UntrustedError("C2", "the commit has more than one signature")
+            inside = True
+            armor.append(line.removeprefix(_SIGNATURE))
+        elif inside and line.startswith(b" "):
+            armor.append(line[1:])
+        else:
+            inside = False
+            kept.append(line)
+    if not armor:
+        raise UntrustedError("C2", "the commit is not signed")
+    signature = b"\n".join(armor) + b"\n"
+    if not statements.is_armor(signature):
+        raise UntrustedError(
+            "C2", "its signature is not an SSH signature as ssh-keygen writes it"
+        )
+    return b"\n".join(kept) + gap + message, signature
+
+
+def add_signature(payload: bytes, armor: bytes) -> bytes:
+    """The raw signed commit; `split_signature` takes it apart again."""
+    headers, gap, message = payload.partition(b"\n\n")
+    lines = armor.rstrip(b"\n").split(b"\n")
+    return headers + b"\n" + _SIGNATURE + b"\n ".join(lines) + gap + message
 
 
 def _message(message: bytes, headers: bytes) -> tuple[str, str]:

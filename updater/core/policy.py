@@ -6,8 +6,10 @@ from updater.core.statements import TAG_PREFIX
 from updater.core.text import safe, show_path
 from updater.errors import UntrustedError
 from updater.model import (
+    Accepted,
     Hold,
     MachineFacts,
+    Mark,
     Metadata,
     ObjectId,
     Obstacle,
@@ -88,6 +90,14 @@ def check_order(
     running = facts.running_number
     if running is None or facts.allow_downgrade or commit == facts.running_commit:
         return
+    if number < facts.version_floor and running < facts.version_floor:
+        raise UntrustedError(
+            "R4",
+            f"{name} is below the version floor of this machine, "
+            f"{facts.version_floor}: a newer release proved itself here",
+            hint=f"To take it on purpose: osupdate apply {safe(version, 100)} "
+            "--allow-downgrade",
+        )
     if number < running:
         raise UntrustedError(
             "R4",
@@ -141,6 +151,49 @@ def _holds(facts: MachineFacts, version: str | None, commit: ObjectId) -> list[H
     return [h for h in facts.holds if h.commit == commit or h.version == version]
 
 
+def check_way(version: str, number: int, facts: MachineFacts) -> None:
+    """Refuse a release that the channel withdrew, and a way that the channel closed.
+
+    Raises:
+        UntrustedError: R5.
+    """
+    name = f"release {safe(version, 100)} (number {number})"
+    mark = find_mark(facts.withdrawn, number)
+    if mark is not None:
+        raise UntrustedError("R5", f"{name} is withdrawn: {safe(mark.reason, 500)}")
+    running = facts.running_number
+    if running is None or number <= running:
+        return
+    mark = find_mark(facts.dead_ends, running)
+    if mark is not None:
+        raise UntrustedError(
+            "R5",
+            f"the running release (number {running}) is a dead end: no update leads "
+            f"from it: {safe(mark.reason, 500)}",
+        )
+    mark = barrier_on_the_way(facts.barriers, running, number)
+    if mark is not None:
+        raise UntrustedError(
+            "R5",
+            f"{name} has a barrier on the way: number {mark.number} is to be taken "
+            f"first: {safe(mark.reason, 500)}",
+            hint="osupdate apply takes the barrier first, then this one",
+        )
+
+
+def find_mark(marks: Iterable[Mark], number: int) -> Mark | None:
+    """What a channel says of one release."""
+    return next((mark for mark in marks if mark.number == number), None)
+
+
+def barrier_on_the_way(
+    barriers: Iterable[Mark], running: int, number: int
+) -> Mark | None:
+    """The first release that has to be taken before `number`."""
+    between = [mark for mark in barriers if running < mark.number < number]
+    return min(between, key=lambda mark: mark.number, default=None)
+
+
 def foresee(offer: Offer, number: int | None, facts: MachineFacts) -> None:
     """Refuse what R4 or R5 will refuse, as far as one can tell before the content.
 
@@ -162,27 +215,56 @@ def foresee(offer: Offer, number: int | None, facts: MachineFacts) -> None:
     if number is not None:
         check_order(name, number, 0, offer.commit, facts)
         check_number_is_new(name, number, offer.commit, facts)
+        check_way(name, number, facts)
     check_holds(name, offer.commit, facts)
 
 
-def obstacle(state: State, running: Record | None, offer: Offer) -> Obstacle | None:
-    """Why this machine will not take an offer by itself; None is no promise."""
+def obstacle(
+    state: State,
+    running: Record | None,
+    offer: Offer,
+    log: Accepted | None = None,
+    turn: str | None = None,
+) -> Obstacle | None:
+    """Why this machine will not take an offer by itself; None is no promise.
+
+    Args:
+        state: as saved.
+        running: what the offer would replace.
+        offer: what is proposed.
+        log: what the channel says, in signed mode.
+        turn: why it is not this machine's turn yet, in a sentence.
+    """
     if state.paused is not None:
         return Obstacle(
             "paused",
             f"updates are on hold here: {safe(state.paused, 200)}",
             "To take updates again: osupdate unhold",
         )
-    facts = facts_of(state, running)
+    facts = facts_of(state, running, log=log)
+    number = known_number(state, offer)
     try:
-        foresee(offer, known_number(state, offer), facts)
+        foresee(offer, number, facts)
     except UntrustedError as error:
-        if error.check == "R4":
-            kind = "older"
-        else:
-            kind = "held" if _holds(facts, offer.version, offer.commit) else "pinned"
+        kind = "older" if error.check == "R4" else _kind(offer, number, facts)
         return Obstacle(kind, error.reason, error.hint)
+    if turn is not None:
+        name = safe(offer.version or offer.commit[:7], 100)
+        hint = f"To take it now: osupdate apply {name} --reason TEXT"
+        return Obstacle("turn", f"{name} is being rolled out: {turn}", hint)
     return None
+
+
+def _kind(offer: Offer, number: int | None, facts: MachineFacts) -> str:
+    if number is not None and find_mark(facts.withdrawn, number):
+        return "withdrawn"
+    running = facts.running_number
+    if running is not None and number is not None and number > running:
+        if find_mark(facts.dead_ends, running):
+            return "dead-end"
+        if barrier_on_the_way(facts.barriers, running, number):
+            return "barrier"
+    return "held" if _holds(facts, offer.version, offer.commit) else "pinned"
 
 
 def known_number(state: State, offer: Offer) -> int | None:
@@ -192,7 +274,11 @@ def known_number(state: State, offer: Offer) -> int | None:
 
 
 def facts_of(
-    state: State, running: Record | None, *, allow_downgrade: bool = False
+    state: State,
+    running: Record | None,
+    *,
+    allow_downgrade: bool = False,
+    log: Accepted | None = None,
 ) -> MachineFacts:
     """What a machine holds a release against."""
     return MachineFacts(
@@ -202,6 +288,10 @@ def facts_of(
         holds=state.holds,
         pin=state.pin,
         allow_downgrade=allow_downgrade,
+        version_floor=state.version_floor,
+        barriers=log.entry.barriers if log else (),
+        dead_ends=log.entry.dead_ends if log else (),
+        withdrawn=log.entry.withdrawn if log else (),
     )
 
 

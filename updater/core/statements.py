@@ -106,13 +106,23 @@ def split_signature(raw: bytes) -> tuple[bytes, bytes]:
     lines = armor.split(b"\n")
     if lines[-2:] != [END, b""]:
         raise _bad("there are bytes after its signature, or its end is missing")
+    if not is_armor(armor):
+        raise _bad(
+            "its signature is not base64, or not written as ssh-keygen writes it"
+        )
+    return payload, armor
+
+
+def is_armor(armor: bytes) -> bool:
+    """Whether this is one armored SSH signature, and nothing else."""
+    lines = armor.split(b"\n")
+    if lines[0] != BEGIN or lines[-2:] != [END, b""]:
+        return False
     try:
         blob = base64.b64decode(b"".join(lines[1:-2]), validate=True)
-    except binascii.Error as error:
-        raise _bad("its signature is not base64") from error
-    if armor not in _armors(blob):
-        raise _bad("its signature is not written as ssh-keygen writes it")
-    return payload, armor
+    except binascii.Error:
+        return False
+    return armor in _armors(blob)
 
 
 def _armors(blob: bytes) -> set[bytes]:

@@ -22,6 +22,11 @@ def day(at: int) -> str:
     return _utc(at).strftime("%Y-%m-%d")
 
 
+def clock_time(at: int, now: int) -> str:
+    """`14:10 UTC` of today, else with its day."""
+    return minute(at) if day(at) != day(now) else minute(at).partition(" ")[2]
+
+
 def ago(at: int, now: int) -> str:
     """`12m ago`; a time ahead of the clock is said to be so."""
     if at > now:

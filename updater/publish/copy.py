@@ -3,7 +3,7 @@
 import os
 
 from updater.errors import RefusedError
-from updater.publish.target import cache_for
+from updater.publish.place import cache_for
 from updater.system.git.publishing import redact
 
 

@@ -28,6 +28,7 @@ from updater.publish import blobs, changelogs, commit, content, refusals, target
 from updater.publish.blobs import Blob
 from updater.publish.content import Built, Source
 from updater.publish.outcome import Made, Published, Statement, published, unchanged
+from updater.publish.place import cache_for
 from updater.publish.request import (
     PublishRequest,
     check,
@@ -73,7 +74,7 @@ def publish(
             visible.
     """
     check(request)
-    goal = Target(request.repo, target.cache_for(request.cache, request.repo))
+    goal = Target(request.repo, cache_for(request.cache, request.repo))
     try:
         return _publish_to(goal, request, stdin, progress)
     except BaseException:
@@ -102,7 +103,7 @@ def drafted(
         UsageError, RefusedError, HostError, TransportError: as `publish`.
     """
     check_names(request)
-    goal = Target(request.repo, target.cache_for(request.cache, request.repo))
+    goal = Target(request.repo, cache_for(request.cache, request.repo))
     try:
         number = _next_number(request, goal)
         opened = content.open_source(request.rootfs, stdin, request.cache, _me())

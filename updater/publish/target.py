@@ -1,7 +1,6 @@
 """Where a release goes: the repository, and the release that is its newest now."""
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable
 
@@ -11,14 +10,13 @@ from updater.core import release_toml
 from updater.core.index import Index, from_bytes
 from updater.core.release_toml import ReleaseToml
 from updater.core.text import plural, safe
-from updater.errors import HostError, RefusedError, UsageError
+from updater.errors import HostError, RefusedError
 from updater.model import NOTES_PATH, RELEASE_TOML_PATH, ObjectId
+from updater.publish.place import Place, digest
 from updater.system import fs
-from updater.system.git import publishing
-from updater.system.git.publishing import BRANCH, TAGS, Remote, Repository
+from updater.system.git.publishing import BRANCH, TAGS, Repository
 
 MANY_TAGS = 300  # protocol v0 sends every ref to every machine at every check
-_NETWORK = ("https://", "http://", "ssh://", "git://")
 
 
 class Previous(Struct, frozen=True):
@@ -29,57 +27,18 @@ class Previous(Struct, frozen=True):
     release: ReleaseToml
 
 
-class Target:
-    """A repository to publish to.
+class Target(Place):
+    """A repository to publish releases to.
 
     Attributes:
-        repository: the bare repository that is written: the target itself, or the
-            copy of a remote.
-        refs: what the target has, by name.
         previous: its newest release, or None.
-        name: for messages.
     """
 
     def __init__(self, repo: str, cache: str) -> None:
-        fs.make_directories(cache, 0o700)
-        path = repo.removeprefix("file://")
-        self._cache = cache
-        self._remote: Remote | None = None
-        self._made = self._existed = False
-        if path.startswith(_NETWORK):
-            copy = publishing.open_or_create(os.path.join(cache, "copy.git"))
-            self.repository = copy
-            self._remote = Remote(repo, copy)
-            self.name = self._remote.name
-            self.refs = self._remote.refs()
-            self._follow(self._remote)
-        elif "://" in path or _looks_like_scp(path):
-            raise UsageError(
-                f'"{publishing.redact(repo)}" is neither a directory nor a URL of '
-                "https, http, ssh, git or file",
-                hint="user@host:path is written ssh://user@host/path",
-            )
-        else:
-            self._existed = os.path.isdir(path)
-            self._made = not self._existed or not os.listdir(path)
-            self.repository = publishing.open_or_create(path)
-            self.name = path
-            self.refs = self.repository.refs()
-        self.previous = _previous(self.repository, self.refs.get(BRANCH), self.name)
-
-    def _follow(self, remote: Remote) -> None:
-        tip = self.refs.get(BRANCH)
-        if tip is None:
+        super().__init__(repo, cache)
+        if self._remote is not None and self.bring(BRANCH) is None:
             self.repository.set_ref(BRANCH, None)
-        else:
-            remote.fetch(BRANCH, tip)
-
-    def undo(self) -> None:
-        """Take a repository away that was made for a release that did not come."""
-        if self._made and not self.repository.refs():
-            fs.remove_tree(self.repository.path)
-            if self._existed:
-                os.mkdir(self.repository.path)
+        self.previous = _previous(self.repository, self.refs.get(BRANCH), self.name)
 
     def announce(
         self,
@@ -116,13 +75,7 @@ class Target:
 
     def index_path(self, rootfs: str) -> str:
         """Where the index of a root filesystem is kept for this target."""
-        return os.path.join(self._cache, f"{_digest(os.path.abspath(rootfs))}.index")
-
-
-def cache_for(base: str, repo: str) -> str:
-    """The directory below `base` that belongs to one target."""
-    network = repo.startswith(_NETWORK)
-    return os.path.join(base, _digest(repo if network else os.path.abspath(repo)))
+        return os.path.join(self._cache, f"{digest(os.path.abspath(rootfs))}.index")
 
 
 def load_index(path: str, device: int) -> Index | None:
@@ -165,12 +118,3 @@ def _previous(
             hint="Publish to a repository of its own.",
         )
     return Previous(tip, tree, release_toml.parse(data))
-
-
-def _looks_like_scp(path: str) -> bool:
-    host, colon, _ = path.partition(":")
-    return bool(colon) and "/" not in host and not os.path.exists(path)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]

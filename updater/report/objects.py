@@ -11,13 +11,16 @@ from updater.core.text import show_path
 from updater.core.times import rfc3339
 from updater.errors import OsupdateError
 from updater.model import (
+    Accepted,
     Applied,
     Checked,
     Collected,
     Finding,
+    Followed,
     Hold,
     LedgerEntry,
     LocalChange,
+    Mark,
     Obstacle,
     Offer,
     Preview,
@@ -26,7 +29,7 @@ from updater.model import (
     Status,
     Verified,
 )
-from updater.report.status import condition, summary
+from updater.report.status import condition, is_expired, summary
 from updater.report.status import obstacle as not_taken
 
 Object = dict[str, Any]
@@ -61,6 +64,10 @@ def status(value: Status) -> Object:
         "url": value.url or None,
         "trust": None if "trust.mode" in value.doubts else value.mode.value,
         "doubts": list(value.doubts),
+        "log": log(value.log),
+        "expired": is_expired(value),
+        "turn": value.turn,
+        "pinned": value.pinned,
         "unprivileged": value.unprivileged,
         "enter_command": value.enter_command,
         "now": _time(value.now),
@@ -243,12 +250,62 @@ def offer(value: Offer | None) -> Object | None:
     return {
         "version": value.version,
         "number": value.number,
+        "headline": value.headline,
         "commit": value.commit,
         "tag": value.tag,
         "ref": value.ref,
         "channel": value.channel,
         "url": value.url,
     }
+
+
+def log(value: Accepted | None) -> Object | None:
+    """What a channel says, as it was accepted here."""
+    if value is None:
+        return None
+    entry = value.entry
+    return {
+        "channel": value.channel,
+        "url": value.url,
+        "commit": value.tip,
+        "accepted_at": _time(value.at),
+        "entry": entry.number,
+        "product": entry.product,
+        "created": _time(entry.created),
+        "expires": _time(entry.expires),
+        "release": entry.release,
+        "number": value.release_number,
+        "tag": entry.tag,
+        "rollout": {
+            "start": _time(entry.rollout.start),
+            "hours": entry.rollout.hours,
+            "limit": entry.rollout.limit,
+        },
+        "barriers": marks(entry.barriers),
+        "dead_ends": marks(entry.dead_ends),
+        "withdrawn": marks(entry.withdrawn),
+        "signers": [
+            {"what": s.what, "key": s.key, "until": _time(s.until)}
+            for s in value.signers
+        ],
+    }
+
+
+def followed(value: Followed) -> Object:
+    """`osupdate.channel/1`."""
+    return {
+        "schema": "osupdate.channel/1",
+        "channel": value.channel,
+        "configured": value.configured,
+        "before": value.before,
+        "log": log(value.log),
+        "check": value.checked and check(value.checked),
+    }
+
+
+def marks(found: Sequence[Mark]) -> list[Object]:
+    """What a channel says of releases, by their numbers."""
+    return [{"number": mark.number, "reason": mark.reason} for mark in found]
 
 
 def obstacle(value: Obstacle | None) -> Object | None:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from updater.core.text import plural, safe, safe_lines, show_path, size
 from updater.core.times import minute
 from updater.model import (
+    Accepted,
     Applied,
     Checked,
     Collected,
     Finding,
+    Followed,
     Hold,
     LedgerEntry,
     LocalChange,
@@ -28,16 +30,59 @@ def check(checked: Checked) -> list[str]:
     offer = checked.available
     if checked.obstacle is not None:
         where = f"{offered(offer)} is available in {safe(offer.channel, 80)}"
-        lines = [f"On hold: {where}, and not taken here"]
+        first = f"On hold: {where}, and not taken here"
+        if checked.obstacle.kind == "turn":
+            first = f"Update on its way: {where}, not yet for this machine"
+        lines = [first]
         lines.append(f"  {_sentence(checked.obstacle.text)}")
         return [*lines, *([checked.obstacle.hint] if checked.obstacle.hint else [])]
     lines = [f"Update available: {offered(offer)} in {safe(offer.channel, 80)}"]
+    if offer.headline:
+        lines.append(f"  {safe(offer.headline, 200)}")
     if checked.why:
         lines.append(f"  {safe(checked.why, 400)}")
     return [
         *lines,
         "See what changes: osupdate apply --dry-run     Take it: osupdate apply",
     ]
+
+
+def followed(found: Followed) -> list[str]:
+    """The answer of `channel`."""
+    name = safe(found.channel, 80)
+    if found.before is None:
+        lines = [f"This machine follows {name}"]
+    elif found.before == found.channel:
+        lines = [f"This machine follows {name}, as before"]
+    else:
+        lines = [f"This machine follows {name} now; it was {safe(found.before, 80)}"]
+    if found.channel != found.configured:
+        lines.append(f"  chosen here; configured is {safe(found.configured, 80)}")
+    if found.log is not None:
+        lines += [f"  {line}" for line in _said(found.log)]
+    if found.checked is not None:
+        lines += check(found.checked)
+    return lines
+
+
+def _said(log: Accepted) -> list[str]:
+    entry = log.entry
+    lines = [
+        f"entry {entry.number} of {minute(entry.created)}, expires "
+        f"{minute(entry.expires)}",
+        f"offers {safe(entry.release, 80)} (number {log.release_number}) of "
+        f"{safe(entry.product, 80)}",
+    ]
+    for marks, what in (
+        (entry.barriers, "is a barrier"),
+        (entry.dead_ends, "is a dead end"),
+        (entry.withdrawn, "is withdrawn"),
+    ):
+        lines += [f"number {m.number} {what}: {safe(m.reason, 500)}" for m in marks]
+    for signer in log.signers:
+        until = f" until {minute(signer.until)}" if signer.until else ""
+        lines.append(f"{signer.what} signed by {safe(signer.key, 200)}{until}")
+    return lines
 
 
 def preview(shown: Preview) -> list[str]:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from updater.core import policy
+from updater.core import policy, rollout
 from updater.core.text import plural, safe
 from updater.core.times import ago, minute, short
 from updater.model import Obstacle, Offer, Phase, Record, Status, TrustMode
@@ -45,9 +45,12 @@ def condition(status: Status) -> Condition:
     """How things stand: a transition before an offer, doubt before calm."""
     if status.running is None:
         return Condition.EMPTY
-    if status.state.phase is not Phase.IDLE:
-        return Condition(status.state.phase.value)
+    phase = status.state.phase
+    if phase is not Phase.IDLE and not (phase is Phase.STAGED and is_expired(status)):
+        return Condition(phase.value)
     last = status.state.last_check
+    if is_expired(status):
+        return Condition.STALE
     if last is None:
         return Condition.UNKNOWN
     if last.error is not None:
@@ -60,11 +63,19 @@ def condition(status: Status) -> Condition:
     return Condition.CURRENT
 
 
+def is_expired(status: Status) -> bool:
+    """Whether what the channel said last does not count any more."""
+    log = status.log
+    return log is not None and status.device_time >= log.entry.expires
+
+
 def obstacle(status: Status) -> Obstacle | None:
     """Why what is available will not be taken here."""
     if status.available is None:
         return None
-    return policy.obstacle(status.state, status.running, status.available)
+    return policy.obstacle(
+        status.state, status.running, status.available, status.log, status.turn
+    )
 
 
 def offered(offer: Offer) -> str:
@@ -87,13 +98,11 @@ def summary(status: Status) -> str:
         Condition.UNKNOWN: f"Not checked yet: cannot tell if {running} is current",
         Condition.FAILING: f"PROBLEM: no successful check {for_how_long} - "
         "cannot tell if this is current",
-        Condition.STALE: f"STALE: {running} was the newest in {channel} when last "
-        f"{checked} - cannot tell if it still is",
+        Condition.STALE: _stale(status, running, channel, checked),
         Condition.CURRENT: f"Up to date: {running} is the newest in {channel} "
         f"({checked})",
         Condition.AVAILABLE: f"Update available: {offer} in {channel} ({checked})",
-        Condition.HELD: f"On hold: {offer} is available in {channel}, "
-        "and not taken here",
+        Condition.HELD: _held(status, offer, channel),
         Condition.STAGED: f"Update staged: {target} is laid out, {running} runs",
         Condition.ARMED: f"Update armed: {target} is next, {running} runs",
         Condition.REBOOTING: f"Rebooting into {target}",
@@ -101,6 +110,25 @@ def summary(status: Status) -> str:
         Condition.REVERTING: f"Going back to {target}",
     }
     return texts[condition(status)]
+
+
+def _stale(status: Status, running: str, channel: str, checked: str) -> str:
+    if status.log is not None and is_expired(status):
+        return (
+            f"STALE: what {channel} said expired {minute(status.log.entry.expires)} - "
+            f"cannot tell if {running} is current"
+        )
+    return (
+        f"STALE: {running} was the newest in {channel} when last {checked} - cannot "
+        "tell if it still is"
+    )
+
+
+def _held(status: Status, offer: str, channel: str) -> str:
+    why = obstacle(status)
+    if why is not None and why.kind == "turn":
+        return f"Update on its way: {offer} in {channel}; {status.turn}"
+    return f"On hold: {offer} is available in {channel}, and not taken here"
 
 
 def one_line(status: Status) -> str:
@@ -172,6 +200,7 @@ def _facts(status: Status) -> list[tuple[str, str]]:
         good = minute(state.last_success_at) if state.last_success_at else "never"
         rows.append(("Last good", good))
     rows.append(("Channel", _channel(status)))
+    rows += _log(status)
     if status.doubts:
         rows.append(("Config", "has mistakes: osupdate config --check"))
     if "trust.mode" in status.doubts:
@@ -200,6 +229,28 @@ def _limits(status: Status) -> list[tuple[str, str]]:
         rows.append(("Held", f"{safe(hold.version, 80)} ({safe(hold.reason, 200)})"))
     if state.pin is not None:
         rows.append(("Pinned", f"{safe(state.pin, 80)}     see: osupdate pin --off"))
+    return rows
+
+
+def _log(status: Status) -> list[tuple[str, str]]:
+    """What the channel says, who signed it, and what became of this machine's turn."""
+    log, rows = status.log, []
+    if log is not None:
+        entry = log.entry
+        what = f"{safe(entry.release, 80)} (number {log.release_number})"
+        end = minute(entry.expires)
+        rows.append(("", f"entry {entry.number}: {what}, expires {end}"))
+        speed = rollout.speed(entry.rollout, status.device_time)
+        if speed is not None:
+            rows.append(
+                ("Rollout", f"{speed}; {status.turn or 'this machine may have it'}")
+            )
+        for signer in log.signers:
+            until = f" until {minute(signer.until)}" if signer.until else ""
+            text = f"{signer.what} by {safe(signer.key, 200)}{until}"
+            rows.append(("Signed", text))
+    if status.pinned:
+        rows.append(("Trust", "pinned in /etc/osupdate/trust: keys do not rotate"))
     return rows
 
 

@@ -13,7 +13,7 @@ from updater.model import MANIFEST_PATH
 from updater.report import compare
 from updater.report.diff import Report, Side
 from updater.report.snapshot import Blobs, Snapshot
-from updater.site import output, pages, releases
+from updater.site import channels, output, pages, releases
 from updater.site.releases import Listed, State
 from updater.system import signature
 from updater.system.git.publishing import Repository
@@ -70,9 +70,8 @@ def build(
     found = releases.find(
         repository, role, now, lambda done: progress("read", done, None)
     )
-    site = pages.Site(
-        found.releases, base, tuple(key.text for key in role.signers) if role else ()
-    )
+    keys = tuple(key.text for key in role.signers) if role else ()
+    site = pages.Site(found.releases, base, keys, channels.find(repository))
     wanted = pages.of(site, lambda old, new: report(repository, old, new))
     written = output.write(out, wanted, lambda done, of: progress("write", done, of))
     return Built(

@@ -16,6 +16,7 @@ from updater.report import diff_html, page
 from updater.report.diff import Report
 from updater.report.layout import clip
 from updater.site import feeds, links, notes, pairs, timeline
+from updater.site.channels import Channel
 from updater.site.output import Page
 from updater.site.releases import Listed, State
 
@@ -41,6 +42,7 @@ class Site(Struct, frozen=True):
     releases: tuple[Listed, ...]
     url: str | None
     signers: tuple[str, ...]
+    channels: tuple[Channel, ...] = ()
 
 
 def of(site: Site, compare: Compare) -> list[Page]:
@@ -52,7 +54,10 @@ def of(site: Site, compare: Compare) -> list[Page]:
     """
     by_version = {one.version: one for one in site.releases}
     versions = [one.version for one in site.releases]
-    compared = pairs.of(versions)
+    compared = pairs.of(
+        versions,
+        [[one.version for one in channel.offered] for channel in site.channels],
+    )
     found = [
         _pair(site, by_version[old], by_version[new], compare) for old, new in compared
     ]
@@ -117,6 +122,7 @@ def _release(
     newer = site.releases[position - 1] if position else None
     older = site.releases[position + 1] if position + 1 < len(site.releases) else None
     others = [old for old, new in compared if new == one.version]
+    places = _places(site, one)
 
     def values() -> dict[str, Any]:
         told = diff_html.values(compare(older, one)) if older else {}
@@ -129,10 +135,12 @@ def _release(
             "others": others,
             "notes": notes.markup(one.notes),
             "facts": _facts(one),
+            "places": places,
             "files_at": links.pair(older.version, one.version) if older else None,
         }
 
-    inputs = (one, newer, older, others, site.signers, site.releases[0].product)
+    product = site.releases[0].product
+    inputs = (one, newer, older, others, places, site.signers, product)
     return _page(links.release_file(one.version), inputs, "release.html", values)
 
 
@@ -166,7 +174,15 @@ def _feeds(site: Site, url: str) -> list[Page]:
 
 
 def _index(site: Site) -> Page:
-    lane = [(one.version, one.created) for one in site.releases]
+    known = {one.version for one in site.releases}
+    lanes = [
+        (
+            channel.name,
+            [(at.version, at.since) for at in channel.offered if at.version in known],
+        )
+        for channel in site.channels
+    ]
+    lanes.append(("releases", [(one.version, one.created) for one in site.releases]))
     return _page(
         links.INDEX,
         site,
@@ -175,10 +191,26 @@ def _index(site: Site) -> Page:
             "site": site,
             "newest": site.releases[0],
             "feeds": feeds,
-            "drawing": timeline.draw([("releases", lane)]),
+            "known": known,
+            "withdrawn": {
+                one.version
+                for one in site.releases
+                if any(channel.withdrawn(one.number) for channel in site.channels)
+            },
+            "drawing": timeline.draw([lane for lane in lanes if lane[1]]),
             "short": lambda version: clip(version, NAME),
         },
     )
+
+
+def _places(site: Site, one: Listed) -> list[tuple[str, int, str | None]]:
+    """Channel, since when, and why withdrawn, for each that offered a release."""
+    found = []
+    for channel in site.channels:
+        since, mark = channel.since(one.version), channel.withdrawn(one.number)
+        if since is not None:
+            found.append((channel.name, since, None if mark is None else mark.reason))
+    return found
 
 
 def _facts(one: Listed) -> list[tuple[str, str, bool]]:

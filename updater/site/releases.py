@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from updater.core import commits, release_toml, statements
+from updater.core import commits, release_toml, signers, statements
 from updater.core.release_toml import ReleaseToml
 from updater.core.text import safe
 from updater.core.versions import is_version
@@ -101,6 +101,12 @@ def find(
     return Found(tuple(found), tuple(notices))
 
 
+def _signer(armor: bytes) -> str | None:
+    """The fingerprint of the key in a signature that was verified."""
+    key = signers.signer_of(armor)
+    return None if key is None else signers.fingerprint(key)
+
+
 def _check_version(one: Listed, versions: set[str]) -> None:
     """It becomes the name of a file: hold it to what a version may be."""
     if not is_version(one.version):
@@ -177,4 +183,4 @@ def _signature(
         signature.verify(tag.payload, tag.signature, trusted, now)
     except UntrustedError as error:
         return tag, Signature(State.REFUSED, why=safe(str(error), 400))
-    return tag, Signature(State.VERIFIED, key=signature.fingerprint(tag.signature))
+    return tag, Signature(State.VERIFIED, key=_signer(tag.signature))

@@ -46,12 +46,7 @@ def check(
         UntrustedError: C1: no such branch; R1: its tip is not released.
         TransportError: the remote cannot be reached.
     """
-    if not remote.url:
-        raise ConfigError(
-            "[remote] url is not set: nobody can be asked for releases",
-            hint="Set it in /etc/osupdate/config.toml; docs/config.md has an example",
-        )
-    require_mode(mode)
+    require_url(remote)
     heads = patiently(
         lambda: child.list_heads(
             remote,
@@ -64,16 +59,16 @@ def check(
     return choose(remote, mode, heads, wanted)
 
 
-def require_mode(mode: TrustMode) -> None:
-    """Refuse the mode whose log this version cannot read.
+def require_url(remote: RemoteSettings) -> None:
+    """Refuse to ask nobody.
 
     Raises:
         ConfigError.
     """
-    if mode is TrustMode.SIGNED:
+    if not remote.url:
         raise ConfigError(
-            "signed mode needs a channel log, which this version cannot read yet; "
-            'use trust.mode = "tag"'
+            "[remote] url is not set: nobody can be asked for releases",
+            hint="Set it in /etc/osupdate/config.toml; docs/config.md has an example",
         )
 
 
@@ -94,7 +89,7 @@ def choose(
     tags = _tags_at(tip, heads, mode)
     if tags:
         return _of_tag(remote, max(tags, key=_preference), mode)
-    if mode is TrustMode.TAG:
+    if mode is not TrustMode.UNSIGNED:
         raise UntrustedError(
             "R1",
             f"the tip of {safe(remote.channel, 100)} ({tip[:7]}) is not released: no "
@@ -133,7 +128,7 @@ def _tags_at(
 
 def _is_release(name: str, mode: TrustMode) -> bool:
     """Whether a tag names a version; only `release/` ones are signed statements."""
-    if mode is TrustMode.TAG and not name.startswith(_RELEASE):
+    if mode is not TrustMode.UNSIGNED and not name.startswith(_RELEASE):
         return False
     return is_version(name.removeprefix(_RELEASE))
 
@@ -147,7 +142,7 @@ def _preference(head: RemoteHead) -> tuple[bool, bool, list[tuple[int, int, str]
 
 def _of_tag(remote: RemoteSettings, head: RemoteHead, mode: TrustMode) -> Offer:
     name = head.name.removeprefix(_TAGS)
-    if mode is TrustMode.TAG and head.peeled is None:
+    if mode is not TrustMode.UNSIGNED and head.peeled is None:
         raise UntrustedError(
             "R1",
             f"{safe(name, 100)} is a lightweight tag; expected an annotated tag, which "

@@ -1,21 +1,15 @@
 """fetch: an offer's bytes, in a directory of their own, trusted by nobody."""
 
 import os
-import re
-import stat
 from collections.abc import Callable
 from functools import partial
 
-from updater.errors import HostError, UntrustedError
+from updater.errors import HostError
 from updater.model import Candidate, Offer, Progress, RemoteSettings
 from updater.system import fs
-from updater.system.git import child
-from updater.system.git.child import (
-    FetchLimits,
-    MemoryLimitError,
-    MissingBasesError,
-    ObjectSources,
-)
+from updater.system.git import child, incoming
+from updater.system.git.child import FetchLimits, ObjectSources
+from updater.system.git.failures import MemoryLimitError, MissingBasesError
 from updater.system.git.retry import patiently
 
 _PARTIAL = ".part"
@@ -27,7 +21,6 @@ _TOO_LARGE = (
     "The download is the difference of a file too large for the memory that a fetch "
     "may use; fetching the complete release instead."
 )
-_PACK = re.compile(r"pack-[0-9a-f]{40}\.(pack|idx)\Z")
 
 
 def fetch(
@@ -76,12 +69,12 @@ def fetch(
     )  # fmt: skip
 
     def attempt(used: ObjectSources) -> int:
-        _empty_store(unfinished)
+        incoming.empty_store(unfinished)
         return download(used, os.path.join(unfinished, "objects"))
 
     try:
         received = _attempts(attempt, sources, announce, sleep)
-        found = _has_packs(os.path.join(unfinished, "objects"))
+        found = incoming.has_packs(os.path.join(unfinished, "objects"))
         if found:
             fs.remove_tree(final)
             fs.rename(unfinished, final)
@@ -115,41 +108,3 @@ def _remove_leftovers(incoming_dir: str, announce: Callable[[str], None]) -> Non
                 fs.remove_tree(os.path.join(incoming_dir, name))
             except HostError as error:
                 announce(str(error))
-
-
-def _empty_store(unfinished: str) -> None:
-    """A directory that the child may fill, below one that only we may enter."""
-    fs.remove_tree(unfinished)
-    objects = os.path.join(unfinished, "objects")
-    try:
-        os.mkdir(unfinished, 0o700)
-        os.mkdir(objects, 0o755)
-    except OSError as error:
-        raise fs.host_error(error, f"cannot create {objects}") from error
-
-
-def _has_packs(objects: str) -> bool:
-    """The child was exposed to hostile bytes: it may have left packs, nothing else.
-
-    Returns:
-        Whether there are any.
-    """
-    for name in os.listdir(objects):
-        if name != "pack":
-            raise _unexpected(name)
-    pack = os.path.join(objects, "pack")
-    if not stat.S_ISDIR(os.lstat(pack).st_mode):
-        raise _unexpected("pack")
-    names = os.listdir(pack)
-    for name in names:
-        facts = os.lstat(os.path.join(pack, name))
-        whole = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
-        if not _PACK.match(name) or not whole:
-            raise _unexpected(f"pack/{name}")
-    return bool(names)
-
-
-def _unexpected(name: str) -> UntrustedError:
-    return UntrustedError(
-        "F1", f"the fetching process left {name!r} behind; expected packs only"
-    )

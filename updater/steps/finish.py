@@ -6,13 +6,19 @@ from updater.core import machine
 from updater.model import Hold, Phase, Record, State
 
 
-def finish_good(state: State, security_floor: int) -> State:
-    """The trial ended well: the release stays, and the one before is for `revert`."""
+def finish_good(state: State, record: Record) -> State:
+    """The trial ended well: the release stays, and the one before is for `revert`.
+
+    The floors follow it: no older release is taken from now on, unless a person asks
+    for it, and none below the security floor whoever asks.
+    """
     done = machine.move(state, Phase.IDLE)
     return replace(
         done,
         previous=state.origin or state.previous,
-        security_floor=max(state.security_floor, security_floor),
+        security_floor=max(state.security_floor, record.security_floor),
+        version_floor=record.number,
+        going_down=False,
     )
 
 

@@ -13,6 +13,7 @@ from updater.errors import HostError
 from updater.model import LocalChange, ObjectId
 from updater.system import checkout, fs, process
 from updater.system.checkout.changes import strays
+from updater.system.checkout.directories import Directories, make_directories
 from updater.system.git.objects import Objects
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -51,7 +52,7 @@ def inspect(
     may_have = _may_have(sizes or {}, most)
 
     def start() -> Callable[[int], bytes]:
-        directories = checkout.Directories(root)
+        directories = Directories(root)
 
         def work(number: int) -> bytes:
             batch = islice(writes, number * _BATCH, (number + 1) * _BATCH)
@@ -96,7 +97,7 @@ def _may_have(sizes: Mapping[ObjectId, int], most: int) -> Callable[[Write, int]
 
 def _look_at(
     write: Write,
-    directories: checkout.Directories,
+    directories: Directories,
     may_have: Callable[[Write, int], bool],
 ) -> bytes:
     parent, _, name = write.path.rpartition(b"/")
@@ -273,7 +274,7 @@ def _repair_directories(
         if found is not None and stat.S_ISDIR(found.st_mode):
             continue
         _unlink(root, name)
-        checkout.make_directories(root, [name])
+        make_directories(root, [name])
     checkout.dress_directories(root, [(name, looks[name]) for name in lost])
 
 

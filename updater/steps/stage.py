@@ -23,6 +23,7 @@ from updater.core.plan import Attributes, Keep, Plan, Write
 from updater.errors import HostError, NoSpaceError, OsupdateError, UntrustedError
 from updater.model import Deployment, DeploymentId, ObjectId, Record, Release
 from updater.system import checkout, fs, process
+from updater.system.checkout.directories import Directories, make_directories
 from updater.system.checkout.spare import reduce
 from updater.system.git.objects import Objects, leave_hashing_to_the_caller
 
@@ -168,7 +169,7 @@ def _build(
         rows = {path: place.base_rows[path] for path in here}
         rows |= _lay_files(jobs, root, base, place, open_objects, progress, algorithms)
         beside = (*(path for path, _ in plan.aliases), *(s.path for s in plan.specials))
-        checkout.make_directories(root, {path.rpartition(b"/")[0] for path in beside})
+        make_directories(root, {path.rpartition(b"/")[0] for path in beside})
         for path, target in plan.aliases:
             checkout.make_alias(root, path, target)
         for special in plan.specials:
@@ -203,8 +204,8 @@ def _lay_files(
         os.umask(0)
         objects = open_objects()
         leave_hashing_to_the_caller()
-        target = checkout.Directories(root, make=True)
-        source = checkout.Directories(root if base is None else base)
+        target = Directories(root, make=True)
+        source = Directories(root if base is None else base)
 
         def work(number: int) -> bytes:
             kept = _keep(jobs[number].keeps, source, target, place)
@@ -231,8 +232,8 @@ def _lay_files(
 
 def _keep(
     keeps: Sequence[Keep],
-    source: checkout.Directories,
-    target: checkout.Directories,
+    source: Directories,
+    target: Directories,
     place: Place,
 ) -> bytes:
     found = []
@@ -270,7 +271,7 @@ def _check_copy(directory: int, name: bytes, path: bytes, row: Row) -> None:
 
 def _write(
     writes: Sequence[Write],
-    target: checkout.Directories,
+    target: Directories,
     objects: Objects,
     algorithms: Sequence[str],
 ) -> bytes:
@@ -372,7 +373,7 @@ def _check_content(
     found = tree.sha256_id(release.tree, release.trees, digests)
     if found == release.tree_sha256:
         return
-    directories = checkout.Directories(root)
+    directories = Directories(root)
     for path, oid, size, _ in plan.writes:
         parent, _, name = path.rpartition(b"/")
         ids = checkout.hash_entry(directories.open(parent), name, size, ("sha1",))

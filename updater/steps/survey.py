@@ -8,6 +8,7 @@ from updater.errors import HostError
 from updater.model import LocalChange
 from updater.system import checkout, process
 from updater.system.checkout.changes import changed
+from updater.system.checkout.directories import Directories
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BATCH = 100
@@ -52,7 +53,7 @@ def survey(
 
 def _unchanged(root: int, touched: list[tuple[bytes, Row]]) -> set[bytes]:
     def start() -> Callable[[int], bytes]:
-        directories = checkout.Directories(root)
+        directories = Directories(root)
 
         def work(number: int) -> bytes:
             batch = touched[number * _BATCH : (number + 1) * _BATCH]
@@ -64,7 +65,7 @@ def _unchanged(root: int, touched: list[tuple[bytes, Row]]) -> set[bytes]:
     return {name for (name, _), same in zip(touched, answers, strict=True) if same}
 
 
-def _is_same(directories: checkout.Directories, path: bytes, row: Row) -> bool:
+def _is_same(directories: Directories, path: bytes, row: Row) -> bool:
     parent, _, name = path.rpartition(b"/")
     try:
         directory = directories.open(parent)
@@ -75,7 +76,7 @@ def _is_same(directories: checkout.Directories, path: bytes, row: Row) -> bool:
 
 
 def _now(root: int, path: bytes, row: Row) -> Row:
-    directories = checkout.Directories(root)
+    directories = Directories(root)
     parent, _, name = path.rpartition(b"/")
     try:
         return row._replace(stat=checkout.stat_entry(directories.open(parent), name))

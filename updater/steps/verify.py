@@ -8,10 +8,19 @@ from collections.abc import Callable, Collection, Mapping
 
 from msgspec import Struct
 
-from updater.core import commits, manifest, policy, release_toml, statements, tree
+from updater.core import (
+    channel,
+    commits,
+    manifest,
+    policy,
+    release_toml,
+    statements,
+    told,
+    tree,
+)
 from updater.core.text import plural, safe, show_path
 from updater.core.times import day
-from updater.errors import ConfigError, UntrustedError
+from updater.errors import UntrustedError
 from updater.model import (
     MANIFEST_PATH,
     RELEASE_TOML_PATH,
@@ -33,6 +42,7 @@ from updater.system.git.objects import Objects
 MAX_TARGET = 4095  # bytes of a symlink's target
 MAX_TREE = 64 << 20  # bytes of one tree object
 MAX_MANIFEST = 256 << 20  # bytes
+MAX_LIST = 256 << 20  # bytes of a channel's list of files
 MAX_VERSION = 200  # characters of a tag in a plain repository
 NAMED = 3  # paths that a notice names
 
@@ -71,22 +81,15 @@ def verify(
 
     Raises:
         UntrustedError: a check failed; `check` names it.
-        ConfigError: the trusted keys are missing or malformed, or the mode is one that
-            this version does not have.
+        ConfigError: the trusted keys are missing or malformed.
         HostError: ssh-keygen could not decide.
     """
     known = _Known(sizes or {}, links)
     match trust.mode:
-        case TrustMode.TAG:
+        case TrustMode.TAG | TrustMode.SIGNED:
             return _verify_tagged(candidate, objects, trust, facts, now, root, known)
         case TrustMode.UNSIGNED:
             return _verify_plain(candidate, objects, facts, known)
-        case TrustMode.SIGNED:
-            raise ConfigError(
-                'trust.mode = "signed" needs a channel log, which this version '
-                "cannot read yet",
-                hint='Set trust.mode = "tag": release tags are verified with ssh keys',
-            )
 
 
 def verify_tag(
@@ -111,6 +114,7 @@ def verify_tag(
     policy.check_identity(tag, offer, trust.product, facts.arch)
     policy.check_order(tag.version, tag.number, tag.security_floor, tag.commit, facts)
     policy.check_number_is_new(tag.version, tag.number, tag.commit, facts)
+    policy.check_way(tag.version, tag.number, facts)
     policy.check_holds(tag.version, tag.commit, facts)
     return tag
 
@@ -142,6 +146,8 @@ def _verify_tagged(
     _check_count("bytes", tag.size, size)
     own = _read_release_toml(flat.entries, objects)
     release_toml.check_against_tag(own, tag)
+    if offer.entry is not None:
+        _check_told(offer.entry, tag, flat.entries, objects)
     return Release(
         version=tag.version,
         number=tag.number,
@@ -201,6 +207,34 @@ def _verify_plain(
         metadata=_read_manifest(flat.entries, objects, required=False),
         notices=_notices(flat),
     )
+
+
+def _check_told(
+    oid: ObjectId, tag: Tag, entries: tuple[TreeEntry, ...], objects: Objects
+) -> None:
+    """Hold a release to what the channel's entry told of it; of a barrier it does not.
+
+    Raises:
+        UntrustedError: F3.
+    """
+    raw = _read(oid, "commit", commits.MAX_COMMIT, objects, "F3")
+    if raw is None:
+        raise UntrustedError("F3", f"the channel's entry {oid} is not here any more")
+    flat = tree.flatten(
+        commits.parse(raw).tree, _tree_reader(objects), max_entries=channel.MAX_FILES
+    )
+    told_ids = {entry.path: entry.oid for entry in flat.entries}
+
+    def read(name: bytes, limit: int) -> bytes:
+        data = None
+        if name in told_ids:
+            data = _read(told_ids[name], "blob", limit, objects, "F3")
+        if data is None:
+            raise UntrustedError("F3", f"the channel's entry has no {name.decode()}")
+        return data
+
+    if read(channel.TAG_FILE, statements.MAX_TAG) == tag.payload + tag.signature:
+        told.check(told_ids, read(told.FILES, MAX_LIST), entries)
 
 
 def _read_tag(offer: Offer, objects: Objects) -> bytes:

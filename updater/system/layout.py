@@ -44,6 +44,11 @@ class Layout(Struct, frozen=True):
         return os.path.join(self.state_dir, "objects.git")
 
     @property
+    def channels(self) -> str:
+        """channels.git: the logs of channels and of trust, with their history."""
+        return os.path.join(self.state_dir, "channels.git")
+
+    @property
     def incoming(self) -> str:
         """Downloads, trusted by nobody."""
         return os.path.join(self.state_dir, "incoming")

@@ -148,7 +148,9 @@ class Child:
 
     def read(self, timeout: float) -> bytes | None:
         """What it has written; b"" at its end; None when `timeout` seconds passed."""
-        ready, _, _ = select.select([self._stdout], [], [], max(0.0, timeout))
+        waiter = select.poll()
+        waiter.register(self._stdout, select.POLLIN)
+        ready = waiter.poll(1000 * max(0.0, timeout))
         return os.read(self._stdout, 1 << 16) if ready else None
 
     def kill(self) -> int:

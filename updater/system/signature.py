@@ -5,13 +5,8 @@ It skips lines that it cannot read, so that every line of every trust file is va
 here first, and it sees only what passed.
 """
 
-import base64
-import binascii
-import calendar
-import hashlib
 import os
 import re
-import struct
 import time
 import tomllib
 from collections.abc import Iterable
@@ -19,8 +14,12 @@ from contextlib import ExitStack, suppress
 
 from msgspec import Struct
 
+from updater.core import signers as files
+from updater.core import trust
+from updater.core.signers import NAMESPACES, REVOKED, ROLES, Key, fingerprint, signer_of
 from updater.core.text import safe
 from updater.core.times import minute
+from updater.core.trust import TrustSet
 from updater.errors import ConfigError, HostError, UntrustedError
 from updater.system import fs, process
 
@@ -28,48 +27,9 @@ PROGRAM = "ssh-keygen"
 SHIPPED = "usr/share/osupdate/trust"
 ACCEPTED = "var/lib/osupdate/trust"
 PINNED = "etc/osupdate/trust"
-REVOKED = "revoked"
 MAX_FILE = 1 << 20  # bytes
-NAMESPACES = {"root": "osupdate-trust", "release": "git", "channel": "git"}
-# Certificates are not among them: a role is keys that a person can list.
-KEY_TYPES = (
-    "ssh-ed25519",
-    "sk-ssh-ed25519@openssh.com",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "ssh-rsa",
-)
 
-_DATE = re.compile(r'"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z"')
-_DATE_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
-
-
-class Key(Struct, frozen=True):
-    """A line of a trust file: `type base64`, with what a person needs to find it.
-
-    `after` and `before` limit when it is valid, in seconds; None does not. `text` is
-    the line as ssh-keygen gets it.
-    """
-
-    key: str
-    text: str
-    comment: str
-    where: str
-    after: int | None = None
-    before: int | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """As `ssh-keygen -l` prints it."""
-        return _fingerprint(self.key)
-
-    @property
-    def name(self) -> str:
-        """Fingerprint and comment."""
-        comment = f" ({safe(self.comment, 100)})" if self.comment else ""
-        return f"{self.fingerprint}{comment}"
+_VERSION = re.compile(r"trust-[0-9]+\Z")
 
 
 class Role(Struct, frozen=True):
@@ -93,23 +53,28 @@ def load_role(root: str, name: str) -> Role:
         ConfigError: there is no key, or a line is not what it should be.
     """
     place = _place(root, name)
-    signers = [_signer(line, place, name) for line in _lines(place)]
-    keys = [signer.key for signer in signers]
-    for number, key in enumerate(keys):
-        if key in keys[:number]:
-            raise ConfigError(f"{place}: the same key appears twice ({key[-12:]})")
+    signers = files.parse_role(_read(place), place, name)
     if not signers:
         raise ConfigError(
             f"no key is trusted for the role {name}: {place} has none",
             hint=f'Add: {name} namespaces="{NAMESPACES[name]}" ssh-ed25519 AAAA...',
         )
+    pinned = place == os.path.join(root, PINNED, name)
+    return Role(name, place, pinned, signers, load_revoked(root))
+
+
+def load_revoked(root: str) -> tuple[Key, ...]:
+    """The keys that any place revokes.
+
+    Raises:
+        ConfigError: a line is not a plain public key.
+    """
     revoked: list[Key] = []
     for directory in (SHIPPED, ACCEPTED, PINNED):
         file = os.path.join(root, directory, REVOKED)
         if os.path.lexists(file):
-            revoked += [_revoked(line, file) for line in _lines(file)]
-    pinned = place == os.path.join(root, PINNED, name)
-    return Role(name, place, pinned, tuple(signers), tuple(revoked))
+            revoked += files.parse_revoked(_read(file), file)
+    return tuple(revoked)
 
 
 def require_program() -> None:
@@ -125,7 +90,9 @@ def require_program() -> None:
         raise
 
 
-def verify(payload: bytes, signature: bytes, role: Role, now: int) -> None:
+def verify(
+    payload: bytes, signature: bytes, role: Role, now: int, check: str = "R2"
+) -> Key | None:
     """Return when a key of the role signed these bytes and is valid now.
 
     Args:
@@ -134,9 +101,13 @@ def verify(payload: bytes, signature: bytes, role: Role, now: int) -> None:
         role: whose keys count.
         now: device time, seconds. Never a date from the payload: an expired key could
             claim any.
+        check: what a refusal is called: C2 for a channel, R2 for a release.
+
+    Returns:
+        The key that signed, for people to read.
 
     Raises:
-        UntrustedError: R2.
+        UntrustedError: `check`.
         HostError: ssh-keygen is missing, was killed or hangs.
     """
     # Written without Z, which OpenSSH before 9.1 does not know; TZ is UTC there.
@@ -158,16 +129,108 @@ def verify(payload: bytes, signature: bytes, role: Role, now: int) -> None:
         result = process.run(argv, stdin=payload, pass_fds=fds)
     if result.code != 0:
         said = safe((result.stderr or result.stdout).strip(), 300)
-        raise _refusal(signature, role, now, said)
+        raise _refusal(signature, role, now, said, check)
+    signed_by = signer_of(signature)
+    return next((key for key in role.signers if key.key == signed_by), None)
+
+
+def root_signers(
+    found: TrustSet, keys: TrustSet, revoked: tuple[Key, ...], now: int
+) -> tuple[Key, ...]:
+    """The different root keys of a set that signed a trust statement.
+
+    Args:
+        found: the statement and its signatures.
+        keys: whose root keys count; each counts once, however often it signed.
+        revoked: keys that do not count.
+        now: device time.
+
+    Raises:
+        HostError: ssh-keygen could not decide.
+    """
+    known = {key.key: key for key in keys.keys["root"]}
+    signed: dict[str, Key] = {}
+    for armor in found.signatures.values():
+        key = known.get(signer_of(armor) or "")
+        if key is None or key.key in signed:
+            continue
+        role = Role("root", key.where, pinned=False, signers=(key,), revoked=revoked)
+        with suppress(UntrustedError):
+            verify(found.statement, armor, role, now, "T1")
+            signed[key.key] = key
+    return tuple(signed.values())
+
+
+def load_trust(root: str) -> TrustSet | None:
+    """The set of keys that counts; None when it has no root key, and cannot rotate.
+
+    Raises:
+        ConfigError: what is there is not what it should be.
+    """
+    shipped, accepted = (os.path.join(root, place) for place in (SHIPPED, ACCEPTED))
+    place = accepted if _version(accepted) > _version(shipped) else shipped
+    if not os.path.lexists(os.path.join(place, "root")):
+        return None
+    names = os.listdir(place)
+    content = {n: _read(os.path.join(place, n)) for n in trust.FILES if n in names}
+    if trust.FILE not in names:
+        return _unversioned(content, place)
+    armors = {n: _read(os.path.join(place, n)) for n in names if trust.is_signature(n)}
+    try:
+        return trust.parse(_read(os.path.join(place, trust.FILE)), content, armors)
+    except UntrustedError as error:
+        raise ConfigError(f"{place}: {error.reason}") from error
+
+
+def _unversioned(content: dict[str, bytes], place: str) -> TrustSet:
+    """Keys that came without trust.toml: version 0, one root key signs what follows."""
+    keys = {
+        role: files.parse_role(content.get(role, b""), os.path.join(place, role), role)
+        for role in ROLES
+    }
+    revoked = files.parse_revoked(content.get(REVOKED, b""), place)
+    return TrustSet(0, 0, 1, b"", content, keys, revoked)
+
+
+def store_trust(root: str, found: TrustSet) -> None:
+    """Let a verified set count from now on, durably and at once.
+
+    Raises:
+        HostError.
+    """
+    link = os.path.join(root, ACCEPTED)
+    name = f"{os.path.basename(link)}-{found.version}"
+    directory = os.path.join(os.path.dirname(link), name)
+    fs.remove_tree(directory)
+    fs.make_directories(directory, 0o755)
+    content = {trust.FILE: found.statement} | found.files | found.signatures
+    for file, data in content.items():
+        fs.write_durably(os.path.join(directory, file), data)
+    if os.path.isdir(link) and not os.path.islink(link):
+        fs.rename(link, f"{link}-by-hand")
+    fs.replace_link(name, link)
+    sweep_trust(root)
+
+
+def sweep_trust(root: str) -> None:
+    """Delete versions that do not count any more, or that a cut left unfinished."""
+    link = os.path.join(root, ACCEPTED)
+    kept = os.readlink(link) if os.path.islink(link) else None
+    directory = os.path.dirname(link)
+    for name in os.listdir(directory):
+        if _VERSION.match(name) and name != kept:
+            fs.remove_tree(os.path.join(directory, name))
 
 
 def _text(lines: Iterable[str]) -> bytes:
     return "".join(line + "\n" for line in lines).encode("ascii")
 
 
-def _refusal(signature: bytes, role: Role, now: int, said: str) -> UntrustedError:
+def _refusal(
+    signature: bytes, role: Role, now: int, said: str, check: str
+) -> UntrustedError:
     """Why ssh-keygen, which has decided, did not accept a signature."""
-    signed_by = _signer_of(signature)
+    signed_by = signer_of(signature)
     known = {signer.key: signer for signer in role.signers}
     gone = {key.key: key for key in role.revoked}
     hint = f"Trusted keys are those in {role.place}"
@@ -178,12 +241,12 @@ def _refusal(signature: bytes, role: Role, now: int, said: str) -> UntrustedErro
         key = known[signed_by]
         text, hint = _invalid(key, now) or (f"ssh-keygen says: {said}", hint)
     elif signed_by is not None:
-        name = _fingerprint(signed_by)
+        name = fingerprint(signed_by)
         text = f"the key {name} signed it, which is not trusted for that"
     else:
         text = f"ssh-keygen says: {said}"
     return UntrustedError(
-        "R2", f"the signature is not one of the role {role.name}: {text}", hint=hint
+        check, f"the signature is not one of the role {role.name}: {text}", hint=hint
     )
 
 
@@ -204,28 +267,6 @@ def _invalid(key: Key, now: int) -> tuple[str, str] | None:
     else:
         return None
     return text, hint
-
-
-def _signer_of(armor: bytes) -> str | None:
-    """`type base64` of the key that claims to have made a signature (PROTOCOL.sshsig).
-
-    It is for a message: nobody has verified that claim.
-    """
-    try:
-        blob = base64.b64decode(b"".join(armor.split(b"\n")[1:-2]), validate=True)
-        size = struct.unpack_from(">I", blob, 10)[0]
-        key = blob[14 : 14 + size]
-        kind = key[4 : 4 + struct.unpack_from(">I", key)[0]].decode("ascii")
-    except (binascii.Error, struct.error, UnicodeDecodeError):
-        return None
-    if not blob.startswith(b"SSHSIG") or kind not in KEY_TYPES or len(key) != size:
-        return None
-    return f"{kind} {base64.b64encode(key).decode('ascii')}"
-
-
-def _fingerprint(key: str) -> str:
-    digest = hashlib.sha256(base64.b64decode(key.split(" ")[1])).digest()
-    return "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
 
 
 def _place(root: str, name: str) -> str:
@@ -272,105 +313,6 @@ def _read(file: str) -> bytes:
     return data
 
 
-def _lines(file: str) -> list[tuple[int, list[str]]]:
-    """The numbered lines that say something, as words."""
-    try:
-        text = _read(file).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not UTF-8 text") from error
-    found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line or line.startswith("#"):
-            continue
-        if any(ord(char) < 0x20 or char == "\x7f" for char in line):
-            raise ConfigError(f"{file}:{number}: control character in the line")
-        found.append((number, line.split(" ")))
-    return found
-
-
-def _revoked(line: tuple[int, list[str]], file: str) -> Key:
-    number, words = line
-    key = _key(words, file, line)
-    return Key(key, key, " ".join(words[2:]), f"{file}:{number}")
-
-
-def _signer(line: tuple[int, list[str]], file: str, role: str) -> Key:
-    number, words = line
-    where = f"{file}:{number}"
-    if words[0] != role:
-        raise ConfigError(
-            f'{where}: principal "{safe(words[0], 80)}"; expected {role}, the role'
-        )
-    if len(words) < 4:
-        raise ConfigError(f"{where}: expected principal, options, key type, key")
-    limits = _check_options(words[1], where, role)
-    key = _key(words[2:], file, line)
-    return Key(
-        key,
-        f"{role} {words[1]} {key}",
-        " ".join(words[4:]),
-        where,
-        limits.get("valid-after"),
-        limits.get("valid-before"),
-    )
-
-
-def _check_options(text: str, where: str, role: str) -> dict[str, int]:
-    """The limits of a key's validity, in seconds."""
-    limits: dict[str, int] = {}
-    found: dict[str, str] = {}
-    for option in text.split(","):
-        name, _, value = option.partition("=")
-        if name in found:
-            raise ConfigError(f"{where}: option {safe(name, 80)} appears twice")
-        found[name] = value
-        if name in ("valid-after", "valid-before"):
-            limits[name] = _date(value, name, where)
-        elif name != "namespaces":
-            raise ConfigError(
-                f'{where}: option "{safe(name, 80)}"; expected namespaces, '
-                "valid-after, valid-before"
-            )
-    expected = f'"{NAMESPACES[role]}"'
-    if found.get("namespaces") != expected:
-        raise ConfigError(
-            f"{where}: namespaces={safe(found.get('namespaces', ''), 80)}; "
-            f"expected namespaces={expected}"
-        )
-    return limits
-
-
-def _date(value: str, name: str, where: str) -> int:
-    date = value[1:-2]
-    if _DATE.fullmatch(value):
-        with suppress(ValueError):
-            return calendar.timegm(time.strptime(date, _DATE_FORMATS[len(date)]))
-    raise ConfigError(
-        f'{where}: {name}={safe(value, 80)}; expected "YYYYMMDDZ" or '
-        '"YYYYMMDDHHMMSSZ": UTC, ending in Z'
-    )
-
-
-def _key(words: list[str], file: str, line: tuple[int, list[str]]) -> str:
-    """`type base64` of a plain public key; a comment after it is dropped."""
-    where = f"{file}:{line[0]}"
-    kind = words[0]
-    if kind not in KEY_TYPES:
-        raise ConfigError(
-            f'{where}: key type "{safe(kind, 80)}"; expected one of '
-            + ", ".join(KEY_TYPES)
-        )
-    text = words[1] if len(words) > 1 else ""
-    try:
-        blob = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        blob = b""
-    start = struct.pack(">I", len(kind)) + kind.encode()
-    if not blob.startswith(start) or base64.b64encode(blob).decode("ascii") != text:
-        raise ConfigError(f"{where}: the key is not the base64 of an {kind} key")
-    return f"{kind} {text}"
-
-
 def read_role(file: str, name: str) -> Role:
     """The keys of a role from one file; `revoked` beside it counts, where it is.
 
@@ -378,24 +320,11 @@ def read_role(file: str, name: str) -> Role:
         ConfigError: as `load_role`.
     """
     place = os.path.abspath(file)
-    signers = tuple(_signer(line, place, name) for line in _lines(place))
+    signers = files.parse_role(_read(place), place, name)
     if not signers:
         raise ConfigError(f"no key is trusted for the role {name}: {place} has none")
     beside = os.path.join(os.path.dirname(place), REVOKED)
-    lines = _lines(beside) if os.path.lexists(beside) else []
-    revoked = tuple(_revoked(line, beside) for line in lines)
+    revoked: tuple[Key, ...] = ()
+    if os.path.lexists(beside):
+        revoked = files.parse_revoked(_read(beside), beside)
     return Role(name, place, pinned=False, signers=signers, revoked=revoked)
-
-
-def fingerprint(signature: bytes) -> str:
-    """`SHA256:...` of the key that made an armored signature, as `ssh-keygen -l` does.
-
-    It says who signed only once `verify` let the signature pass.
-
-    Raises:
-        UntrustedError: R1: it is not an SSH signature.
-    """
-    key = _signer_of(signature)
-    if key is None:
-        raise UntrustedError("R1", "the signature is not one of ssh-keygen")
-    return _fingerprint(key)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from support.fake_agent import NEW, NOW, OLD, offer, record, status
+from msgspec.structs import replace
+from support.fake_agent import NEW, NOW, OLD, accepted, offer, record, status
 
 from updater.errors import UntrustedError
 from updater.model import (
@@ -14,18 +15,25 @@ from updater.model import (
     Checked,
     Collected,
     Finding,
+    Followed,
     Hold,
     LedgerEntry,
     LocalChange,
+    Obstacle,
     Preview,
     Reverted,
     State,
+    Trusted,
+    TrustedKey,
     Verified,
 )
+from updater.publish import promoted
+from updater.publish.channel import Promoted
 
 SCHEMAS = Path(__file__).parents[3] / "docs/json"
 HOLD = Hold("2026.05.1", NEW, 42, "nginx 502s", NOW)
 NO_VERSION = offer(version=None)
+OBSTACLE = Obstacle("turn", "not yet", None)
 CHANGES = (LocalChange(b"usr/\xff", "modified"), LocalChange(b"x", "missing"))
 PREVIEW = Preview(
     running=None,
@@ -70,6 +78,17 @@ OUTPUTS = [
             enter_command="chroot /x",
         ),
     ),
+    (
+        "status",
+        ["status"],
+        status(available=offer(), log=accepted(), turn="at noon", pinned=True),
+    ),
+    ("channel", ["channel"], Followed("stable", "testing", accepted(), None, None)),
+    (
+        "channel",
+        ["channel"],
+        Followed("a", "b", None, "c", Checked(offer(), offer(), "", OBSTACLE)),
+    ),
     ("check", ["check"], Checked(offer(), None, "it runs already")),
     ("check", ["check"], Checked(NO_VERSION, NO_VERSION, "")),
     ("revert", ["reverted"], Reverted(record(), None, HOLD, "Now it.")),
@@ -113,6 +132,24 @@ def test_pin_prints_what_its_schema_says(osupdate, agent):
         value = json.loads(osupdate("pin", *argv, "--json")[1])
         jsonschema.validate(value, schema("pin"))
         assert value["pin"] == pinned
+
+
+def test_trust_prints_what_its_schema_says(osupdate, agent):
+    key = TrustedKey("release", "SHA256:x", "/trust/release:1", None, NOW)
+    signers = accepted().signers
+    for found in (
+        Trusted(3, 2, False, (key,), (replace(key, role="revoked"),), (), signers, NOW),
+        Trusted(None, None, True, (), (), ("channel",), (), NOW),
+    ):
+        agent.answers["trusted"] = found
+        value = json.loads(osupdate("trust", "show", "--json")[1])
+        jsonschema.validate(value, schema("trust"))
+        assert value["version"] == found.version
+
+
+def test_promote_prints_what_its_schema_says():
+    done = Promoted(accepted().entry, OLD, 42, 1000, "acme.git", ("a",), "text")
+    jsonschema.validate(promoted.to_json(done), schema("promoted"))
 
 
 @pytest.mark.parametrize("path", sorted(SCHEMAS.glob("*.json")), ids=lambda p: p.stem)

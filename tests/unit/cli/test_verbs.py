@@ -190,6 +190,7 @@ def test_apply_passes_its_options(osupdate, agent):
                 "arm": False,
                 "full": True,
                 "allow_downgrade": True,
+                "reason": None,
             },
         )
     ]
@@ -424,4 +425,4 @@ def test_json_config_says_where_each_value_is_from(osupdate):
         "line": None,
         "used": True,
     }
-    assert rows["lock.url"]["used"] is False
+    assert rows["lock.deadline"]["used"] is False

@@ -111,3 +111,47 @@ def test_a_changed_byte_is_refused_or_read_and_never_crashes(at, change):
         commits.parse(bytes(raw))
     except UntrustedError as error:
         assert error.check == "F1"
+
+
+# --- signatures of commits
+
+
+ARMOR = b"-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\n-----END SSH SIGNATURE-----\n"
+PAYLOAD = (
+    b"tree " + b"a" * 40 + b"\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n"
+    b"\na message\n\ngpgsig in the text\n"
+)
+SIGNED = commits.add_signature(PAYLOAD, ARMOR)
+
+
+def test_a_signature_is_a_header_as_git_writes_it():
+    assert (
+        PAYLOAD.replace(
+            b"\n\na message",
+            b"\ngpgsig -----BEGIN SSH SIGNATURE-----\n U1NIU0lH\n"
+            b" -----END SSH SIGNATURE-----\n\na message",
+        )
+        == SIGNED
+    )
+
+
+def test_what_was_signed_is_the_commit_without_the_header():
+    assert commits.split_signature(SIGNED) == (PAYLOAD, ARMOR)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (PAYLOAD, "not signed"),
+        (commits.add_signature(SIGNED, ARMOR), "more than one"),
+        (SIGNED.replace(b"gpgsig ", b"gpgsig-sha256 ", 1), "more than one"),
+        (SIGNED.replace(b"U1NI", b"U1 I"), "as ssh-keygen writes it"),
+        (SIGNED.replace(b" U1NIU0lH\n", b" U1NIU0lH\n \n"), "as ssh-keygen writes it"),
+        (SIGNED.replace(b"SIGNATURE-----\n\n", b"SIGNATURE-----\n more\n\n"), "as ssh"),
+        (SIGNED.replace(b"SSH SIG", b"PGP SIG"), "as ssh-keygen writes it"),
+    ],
+)
+def test_a_commit_without_one_ssh_signature_is_refused(raw, said):
+    with pytest.raises(UntrustedError, match=said) as caught:
+        commits.split_signature(raw)
+    assert caught.value.check == "C2"

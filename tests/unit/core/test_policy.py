@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 from support.keys import tag_payload
 
 from updater.core import policy, statements
@@ -8,6 +9,7 @@ from updater.model import (
     GitMode,
     Hold,
     MachineFacts,
+    Mark,
     Metadata,
     Offer,
     Record,
@@ -276,3 +278,47 @@ def test_what_is_foreseen_may_be_overruled_as_after_the_download():
     allowed = policy.facts_of(state(), record(), allow_downgrade=True)
     policy.foresee(offer(), 40, allowed)
     refused("R4", policy.foresee, offer(), 40, policy.facts_of(state(), record()))
+
+
+# --- R5: what the channel says of releases
+
+
+ROAD = MachineFacts(
+    running_number=10,
+    barriers=(Mark(20, "partition table"), Mark(15, "boot loader")),
+    dead_ends=(Mark(9, "reinstall"),),
+    withdrawn=(Mark(30, "eats disks"),),
+)
+
+
+def test_a_release_on_a_free_way_is_taken():
+    policy.check_way("v", 14, ROAD)
+    policy.check_way("v", 15, ROAD)
+
+
+def test_a_withdrawn_release_is_refused_with_its_reason():
+    facts = replace(ROAD, running_number=29)
+    with pytest.raises(UntrustedError, match=r"withdrawn: eats disks \(check R5\)"):
+        policy.check_way("v", 30, facts)
+
+
+def test_a_barrier_on_the_way_comes_first():
+    with pytest.raises(UntrustedError, match="number 15 is to be taken first"):
+        policy.check_way("v", 21, ROAD)
+    assert policy.barrier_on_the_way(ROAD.barriers, 15, 21).number == 20
+    assert policy.barrier_on_the_way(ROAD.barriers, 20, 21) is None
+
+
+def test_nothing_leads_from_a_dead_end_but_back():
+    facts = replace(ROAD, running_number=9)
+    with pytest.raises(UntrustedError, match="dead end: no update leads from it: rein"):
+        policy.check_way("v", 14, facts)
+    policy.check_way("v", 8, facts)
+
+
+def test_a_release_below_the_version_floor_is_refused_after_going_back():
+    facts = MachineFacts(running_number=10, version_floor=13)
+    with pytest.raises(UntrustedError, match="version floor"):
+        policy.check_order("v", 12, 0, "a" * 40, facts)
+    policy.check_order("v", 13, 0, "a" * 40, facts)
+    policy.check_order("v", 12, 0, "a" * 40, replace(facts, allow_downgrade=True))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from updater.errors import ConfigError, UntrustedError, UsageError
+from updater.errors import UntrustedError, UsageError
 from updater.model import Offer, RemoteHead, RemoteSettings, TrustMode
-from updater.steps.check import check, choose
+from updater.steps.check import choose
 
 REMOTE = RemoteSettings(url="https://os.example.org/acme.git", channel="stable")
 OLD, TIP, TAG1, TAG2 = ("a" * 40, "b" * 40, "1" * 40, "2" * 40)
@@ -123,8 +123,3 @@ def test_an_ambiguous_commit_id_is_refused():
     heads += [RemoteHead("refs/heads/y", "abcdef0" + "2" * 33)]
     with pytest.raises(UsageError, match="several commits"):
         choose(REMOTE, TrustMode.UNSIGNED, heads, "abcdef0")
-
-
-def test_signed_mode_says_that_it_is_not_there_yet():
-    with pytest.raises(ConfigError, match="cannot read yet"):
-        check(REMOTE, TrustMode.SIGNED, sleep=lambda seconds: None)

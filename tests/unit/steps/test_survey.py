@@ -9,6 +9,7 @@ from updater.core.tree import object_id
 from updater.errors import HostError
 from updater.steps.survey import survey
 from updater.system import checkout
+from updater.system.checkout.directories import Directories
 
 FILES = {b"a": b"one", b"d/b": b"two", b"d/c": b""}
 
@@ -25,7 +26,7 @@ def laid(tmp_path):
 
 def index_of(path, files):
     root = os.open(path, os.O_RDONLY)
-    directories = checkout.Directories(root)
+    directories = Directories(root)
     rows = {}
     for name, content in files.items():
         parent, _, base = name.rpartition(b"/")

@@ -11,6 +11,7 @@ from updater.core.plan import Attributes
 from updater.errors import HostError
 from updater.system import checkout, fs
 from updater.system.checkout import changes
+from updater.system.checkout.directories import Directories, make_directories
 
 SECOND = 10**9
 
@@ -50,7 +51,7 @@ def test_a_symlink_is_written_and_never_followed(root, tmp_path):
     assert os.readlink(tmp_path / "l") == "/etc"
     assert os.lstat(tmp_path / "l").st_mtime_ns == 7 * SECOND
     with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
-        checkout.Directories(root).open(b"l")
+        Directories(root).open(b"l")
 
 
 @pytest.mark.parametrize("size", [0, 1, 5000, 1 << 20, (9 << 20) + 1])
@@ -128,7 +129,7 @@ def test_a_kept_file_is_the_same_file(root, tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "old/f").write_text("x")
     (tmp_path / "old/l").symlink_to("f")
-    directories = checkout.Directories(root), checkout.Directories(root)
+    directories = Directories(root), Directories(root)
     for name, kind in ((b"f", stat.S_IFREG), (b"l", stat.S_IFLNK)):
         checkout.keep_file(
             directories[0].open(b"old"),
@@ -142,7 +143,7 @@ def test_a_kept_file_is_the_same_file(root, tmp_path):
 
 
 def test_directories_are_closed_until_they_are_done(root, tmp_path):
-    checkout.make_directories(root, [b"", b"a", b"a/b"])
+    make_directories(root, [b"", b"a", b"a/b"])
     assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o700
     looks = [(b"a", look(stat.S_IFDIR | 0o555)), (b"a/b", look(stat.S_IFDIR | 0o1777))]
     checkout.dress_directories(root, looks)
@@ -155,7 +156,7 @@ def test_directories_are_closed_until_they_are_done(root, tmp_path):
 def test_directories_are_reached_in_any_order_and_closed(root, tmp_path):
     paths = [b"a/b/c", b"a/b", b"a/d/e", b"", b"f", b"a/b/c/g", b"a"]
     before = os.listdir("/proc/self/fd")
-    directories = checkout.Directories(root, make=True)
+    directories = Directories(root, make=True)
     for path in (*paths, *reversed(paths)):
         found = os.fstat(directories.open(path))
         assert found.st_ino == os.stat(tmp_path / os.fsdecode(path)).st_ino
@@ -165,7 +166,7 @@ def test_directories_are_reached_in_any_order_and_closed(root, tmp_path):
 
 
 def test_a_directory_that_is_missing_is_made_only_when_asked(root, tmp_path):
-    directories = checkout.Directories(root)
+    directories = Directories(root)
     with pytest.raises(FileNotFoundError):
         directories.open(b"a/b")
     (tmp_path / "a").mkdir()
@@ -173,7 +174,7 @@ def test_a_directory_that_is_missing_is_made_only_when_asked(root, tmp_path):
         directories.open(b"a/b")
     assert os.path.samestat(os.fstat(directories.open(b"a")), os.stat(tmp_path / "a"))
     directories.close()
-    checkout.make_directories(root, [b"a/b/c"])
+    make_directories(root, [b"a/b/c"])
     assert stat.S_IMODE((tmp_path / "a/b/c").stat().st_mode) == 0o700
 
 
@@ -181,7 +182,7 @@ def test_a_link_in_place_of_a_directory_is_not_followed_to_make_one(root, tmp_pa
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "a").symlink_to("elsewhere")
     with pytest.raises(OSError, match=r"Not a directory|levels"):
-        checkout.make_directories(root, [b"a/b"])
+        make_directories(root, [b"a/b"])
     assert os.listdir(tmp_path / "elsewhere") == []
 
 

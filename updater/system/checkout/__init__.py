@@ -18,6 +18,7 @@ from updater.core.manifest import XATTRS
 from updater.core.plan import Attributes, Special
 from updater.errors import HostError
 from updater.system import fs
+from updater.system.checkout.directories import Directories
 
 _CREATE_AND_READ = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -27,83 +28,6 @@ _CHUNK = 1 << 20
 NO_LINK = (errno.EPERM, errno.EMLINK, errno.EXDEV)
 _STEP = 1 << 23  # bytes of a large file after which the disk begins
 _WORTH_STARTING = 1 << 18  # bytes; below that the call costs more than it gains
-
-
-class Directories:
-    """Directory descriptors below one root; those above the last one are kept open.
-
-    So the next directory, in the order of paths, costs one call to open.
-
-    Args:
-        root: descriptor.
-        make: create what is missing, for the owner alone; others may do so too.
-    """
-
-    def __init__(self, root: int, *, make: bool = False) -> None:
-        self._root = root
-        self._make = make
-        self._path: bytes | None = None
-        self._fd = root
-        self._parts: list[bytes] = []
-        self._fds: list[int] = []
-
-    def open(self, path: bytes) -> int:
-        """A descriptor of `path`, valid until the next call.
-
-        Raises:
-            OSError: a part of the path is missing, or not a directory.
-        """
-        if path == self._path:
-            return self._fd
-        parts = path.split(b"/") if path else []
-        same = 0
-        for known, part in zip(self._parts, parts, strict=False):
-            if known != part:
-                break
-            same += 1
-        self._close(same)
-        self._path = None
-        for part in parts[same:]:
-            above = self._fds[-1] if self._fds else self._root
-            self._fds.append(self._open(part, above))
-            self._parts.append(part)
-        self._path = path
-        self._fd = self._fds[-1] if self._fds else self._root
-        return self._fd
-
-    def _open(self, name: bytes, above: int) -> int:
-        try:
-            return os.open(name, fs.DIRECTORY, dir_fd=above)
-        except FileNotFoundError:
-            if not self._make:
-                raise
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=above)
-        return os.open(name, fs.DIRECTORY, dir_fd=above)
-
-    def close(self) -> None:
-        """Close what is open."""
-        self._close(0)
-        self._path = None
-
-    def _close(self, keep: int) -> None:
-        for fd in self._fds[keep:]:
-            os.close(fd)
-        del self._fds[keep:], self._parts[keep:]
-
-
-def make_directories(root: int, paths: Iterable[bytes]) -> None:
-    """Create the directories that are missing, for the owner alone until they are done.
-
-    Raises:
-        OSError: also where something else than a directory is.
-    """
-    directories = Directories(root, make=True)
-    try:
-        for path in paths:
-            directories.open(path)
-    finally:
-        directories.close()
 
 
 def write_file(

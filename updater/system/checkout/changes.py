@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from updater.core.index import Row, Stat
 from updater.model import LocalChange
 from updater.system import fs
-from updater.system.checkout import Directories, stat_entry
+from updater.system.checkout import stat_entry
+from updater.system.checkout.directories import Directories
 
 
 def changed(

@@ -5,7 +5,6 @@ Without pygit2: `check` must be cheap, and no hostile byte reaches a parser of C
 
 import contextlib
 import os
-import pwd
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,7 @@ from msgspec import Struct
 
 import updater
 from updater.core.text import safe, size
-from updater.core.urls import Location, parse_remote
+from updater.core.urls import parse_remote
 from updater.errors import (
     HostError,
     NoSpaceError,
@@ -26,10 +25,15 @@ from updater.errors import (
 )
 from updater.model import ObjectId, Offer, Progress, RemoteHead, RemoteSettings
 from updater.system import process
-from updater.system.git import credentials, wire
-from updater.system.git.home import private_home
+from updater.system.git import wire
+from updater.system.git.failures import (
+    MemoryLimitError,
+    MissingBasesError,
+    RejectedError,
+    TooLargeError,
+)
+from updater.system.git.prepared import prepared
 
-_USERS = ("_osupdate", "nobody")
 _START = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from updater.fetcher import main; sys.exit(main())"
@@ -75,26 +79,6 @@ class ObjectSources(Struct, frozen=True):
     deployments: tuple[tuple[str, str], ...] = ()
 
 
-class RejectedError(TransportError):
-    """The next try would end the same way; a person has to act, or it is too late."""
-
-
-class TooLargeError(RefusedError):
-    """The remote sent more bytes than `FetchLimits.size`."""
-
-
-class MemoryLimitError(RefusedError):
-    """What the remote sent does not fit into `FetchLimits.memory`.
-
-    A delta takes as much as its base and its result together; without haves there may
-    be none of a large file.
-    """
-
-
-class MissingBasesError(TransportError):
-    """The remote's deltas build on objects that are not here: fetch without haves."""
-
-
 _ERRORS: dict[str, type[OsupdateError]] = {
     "transport": TransportError,
     "rejected": RejectedError,
@@ -125,7 +109,7 @@ def list_heads(
     Raises:
         ConfigError, TransportError, RefusedError, HostError.
     """
-    with _prepared(remote, allow_plain=allow_plain, secrets_dir=secrets_dir) as request:
+    with prepared(remote, allow_plain=allow_plain, secrets_dir=secrets_dir) as request:
         heads: list[RemoteHead] = []
         watch = _Watch(remote, limits, lambda _: None)
         for event in watch.run(request):
@@ -173,7 +157,7 @@ def fetch(
     done = wire.Done()
     with contextlib.ExitStack() as stack:
         request = stack.enter_context(
-            _prepared(remote, allow_plain=allow_plain, secrets_dir=secrets_dir)
+            prepared(remote, allow_plain=allow_plain, secrets_dir=secrets_dir)
         )
         if request.user:
             os.chown(incoming, *request.user)
@@ -198,6 +182,55 @@ def fetch(
     return done.received
 
 
+def fetch_logs(
+    names: Sequence[str],
+    remote: RemoteSettings,
+    sources: ObjectSources,
+    incoming: str,
+    limits: FetchLimits,
+    *,
+    allow_plain: bool,
+    secrets_dir: str | None = None,
+) -> tuple[dict[str, ObjectId], int]:
+    """Fetch branches with all their history; what is here is not fetched again.
+
+    Args:
+        names: of the refs.
+        remote: as for `list_heads`.
+        sources: `haves` are tips that are here with all of their history.
+        incoming: as for `fetch`.
+        limits: what it may cost.
+        allow_plain: whether http and git are acceptable.
+        secrets_dir: of systemd's credentials.
+
+    Returns:
+        Name -> commit of those that the remote has, and bytes received.
+
+    Raises:
+        MissingBasesError: try again without haves.
+        ConfigError, TransportError, RefusedError, HostError, NoSpaceError.
+    """
+    done = wire.Done()
+    with contextlib.ExitStack() as stack:
+        request = stack.enter_context(
+            prepared(remote, allow_plain=allow_plain, secrets_dir=secrets_dir)
+        )
+        if request.user:
+            os.chown(incoming, *request.user)
+        request = msgspec.structs.replace(
+            request,
+            logs=tuple(names),
+            incoming=_open(stack, incoming),
+            size=limits.size,
+        )
+        request = _with_sources(request, sources, stack)
+        for event in _Watch(remote, limits, lambda _: None).run(request):
+            if isinstance(event, wire.Done):
+                done = event
+    heads = {head.name: head.oid for head in done.heads if head.name in names}
+    return heads, done.received
+
+
 def _with_sources(
     request: wire.Request, sources: ObjectSources, stack: contextlib.ExitStack
 ) -> wire.Request:
@@ -220,58 +253,6 @@ def _open(stack: contextlib.ExitStack, path: str, flags: int = _DIRECTORY) -> in
         raise MissingBasesError(f"{path}: {error.strerror}") from error
     stack.callback(os.close, fd)
     return fd
-
-
-@contextlib.contextmanager
-def _prepared(
-    remote: RemoteSettings, *, allow_plain: bool, secrets_dir: str | None
-) -> Iterator[wire.Request]:
-    """A request with credentials and a private home, which goes away afterwards."""
-    location = parse_remote(remote.url, allow_plain=allow_plain)
-    given = credentials.load(remote, location, secrets_dir)
-    proxy = credentials.check_proxy(remote.proxy, location)
-    user = unprivileged_user()
-    with contextlib.ExitStack() as stack:
-        home = stack.enter_context(private_home(user))
-        repository = None
-        if location.scheme == "file":
-            repository = _open_local(location)
-            stack.callback(os.close, repository)
-        yield wire.Request(
-            url=location.path if location.scheme == "file" else remote.url,
-            home=home,
-            parent=os.getpid(),
-            user=user,
-            proxy=proxy,
-            repository=repository,
-            credentials=given,
-        )
-
-
-def _open_local(location: Location) -> int:
-    try:
-        return os.open(location.path, _DIRECTORY)
-    except OSError as error:
-        raise RejectedError(
-            f"cannot open the repository {safe(location.path, 200)}: {error.strerror}"
-        ) from error
-
-
-def unprivileged_user() -> tuple[int, int] | None:
-    """Whom the child becomes: nobody in particular, when there is a choice.
-
-    Raises:
-        HostError: root has no choice.
-    """
-    if os.geteuid() != 0:
-        return None
-    for name in _USERS:
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return entry.pw_uid, entry.pw_gid
-    raise HostError(
-        f"neither user {' nor user '.join(_USERS)} exists; fetching needs one of them"
-    )
 
 
 class _Watch:

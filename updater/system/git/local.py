@@ -29,6 +29,7 @@ _HEADER = re.compile(rb"([a-z]+) ([0-9a-f]{40})\Z")
 _JOB = 4 << 20  # bytes of content that a worker copies at a time
 _OBJECT_COST = 8192  # an object costs as much as so many bytes
 _LEVEL = 0  # the bytes leave this pack again before long
+_LOG_LEVEL = 6  # these stay
 
 
 class Job(Struct, frozen=True):
@@ -75,14 +76,44 @@ def fetch(request: Request, report: Callable[[Progress], None]) -> Done:
     return Done(request.commit, request.tag, copy.received + total)
 
 
+def fetch_logs(request: Request, report: Callable[[Progress], None]) -> Done:
+    """Copy `request.logs` with their history, as far as they are not here.
+
+    Raises:
+        FailedError: also when an object is missing there.
+        UntrustedError: F2: an object or a tree is not sound.
+    """
+    source = Foreign(request)
+    refs = dict(source.refs())
+    heads = tuple(RemoteHead(n, refs[n]) for n in request.logs if n in refs)
+    fresh = [head.oid for head in heads if head.oid not in request.haves]
+    if not fresh:
+        return Done(heads=heads)
+    report(Progress("receiving"))
+    packs = f"/proc/self/fd/{request.incoming}/pack"
+    pack = PackWriter(packs, level=_LOG_LEVEL, durable=False)
+    copy = _Copy(source, pack)
+    try:
+        known = _known(request)
+        for tip in fresh:
+            for blob in copy.commits(tip, known, everything=True):
+                known.add(blob)
+                copy.take_blob(blob)
+                _require_less(copy.received, request.size)
+        pack.finish()
+    except BaseException:
+        pack.abort()
+        raise
+    return Done(received=copy.received, heads=heads)
+
+
 def _jobs(
     source: Foreign, blobs: Sequence[ObjectId], limit: int
 ) -> tuple[list[Job], int]:
     """The blobs in pieces of like size, the largest first, and their bytes."""
     sizes = {oid: source.stored_size(oid) for oid in blobs}
     total = sum(sizes.values())
-    if total > limit:
-        raise FailedError("size", f"it has more than the limit of {limit:,} bytes")
+    _require_less(total, limit)
     jobs: list[Job] = []
     chosen: list[ObjectId] = []
     count = 0
@@ -93,6 +124,11 @@ def _jobs(
             jobs.append(Job(tuple(chosen), count))
             chosen, count = [], 0
     return [*jobs, Job(tuple(chosen), count)] if chosen else jobs, total
+
+
+def _require_less(size: int, limit: int) -> None:
+    if size > limit:
+        raise FailedError("size", f"it has more than the limit of {limit:,} bytes")
 
 
 def _copy_blobs(

@@ -35,7 +35,7 @@ ON, OFF = True, False
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-class DeploymentBlobs(Struct, frozen=True):
+class DeploymentBlobs(Struct, frozen=True, weakref=True):
     """One deployment as a source of blobs: a directory descriptor and its index."""
 
     root: int

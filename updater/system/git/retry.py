@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from updater.errors import TransportError
-from updater.system.git.child import MissingBasesError, RejectedError
+from updater.system.git.failures import MissingBasesError, RejectedError
 
 TRIES = 3
 _FIRST = 2.0  # seconds before the second try

@@ -25,6 +25,7 @@ from updater.system.git.objects import DeploymentBackend, DeploymentBlobs, confi
 from updater.system.git.wire import Credentials, Done, FailedError, Request
 
 _WANTED = "refs/osupdate/wanted"
+_LOGS = "refs/osupdate/logs"
 _CONNECT_TIMEOUT = 20_000  # ms
 _READ_TIMEOUT = 60_000  # ms, for one read
 _MAX_OBJECTS = 5_000_000
@@ -65,6 +66,20 @@ def fetch(request: Request, report: Callable[[Progress], None]) -> Done:
         talk.require_unknown()
         report(Progress("preparing"))
         return talk.download()
+
+
+def fetch_logs(request: Request, report: Callable[[Progress], None]) -> Done:
+    """Fetch `request.logs` with their history, as far as they are not here.
+
+    Raises:
+        FailedError: `bases` when only a fetch without haves can succeed.
+    """
+    talk = _Talk(request, report)
+    with talk:
+        heads = tuple(head for head in talk.connect() if head.name in request.logs)
+        fresh = [head for head in heads if head.oid not in request.haves]
+        received = talk.download_logs(fresh) if fresh else 0
+        return Done(received=received, heads=heads)
 
 
 def _require_offered(request: Request, heads: list[RemoteHead]) -> None:
@@ -131,6 +146,18 @@ class _Talk:
         )
         return Done(*_arrived(self._repository, request), stats.received_bytes)
 
+    def download_logs(self, heads: list[RemoteHead]) -> int:
+        stats = self._remote.fetch(
+            [f"+{head.name}:{_LOGS}/{i}" for i, head in enumerate(heads)],
+            callbacks=self._callbacks,
+            proxy=self._request.proxy,
+        )
+        for head in heads:
+            if pygit2.Oid(hex=head.oid) not in self._repository.odb:
+                what = f"{safe(head.name, 200)} moved while it was fetched"
+                raise FailedError("transport", f"{self._location.host}: {what}")
+        return stats.received_bytes
+
     def _explain(self, error: Exception) -> OsupdateError:
         if self._callbacks.failure:
             return self._callbacks.failure
@@ -143,7 +170,7 @@ def _open_repository(request: Request) -> pygit2.Repository:
     for directory in ("objects", "refs/haves"):
         os.makedirs(f"{path}/{directory}")
     files = {"HEAD": "ref: refs/heads/none\n", "config": _CONFIG}
-    if request.haves:
+    if request.haves and not request.logs:
         files["shallow"] = "".join(f"{oid}\n" for oid in request.haves)
     files |= {f"refs/haves/{oid}": f"{oid}\n" for oid in request.haves}
     for name, content in files.items():

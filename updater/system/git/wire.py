@@ -39,6 +39,8 @@ class Request(Struct, frozen=True):
         objects: descriptors of object directories that deltas may build on.
         deployments: descriptors of (directory, index file), for the same.
         size: bytes that may be received.
+        logs: branches to fetch with all their history, instead of `ref`; `haves` are
+            then tips that are here with all of theirs.
     """
 
     url: str
@@ -56,6 +58,7 @@ class Request(Struct, frozen=True):
     objects: tuple[int, ...] = ()
     deployments: tuple[tuple[int, int], ...] = ()
     size: int = 1 << 33
+    logs: tuple[str, ...] = ()
     credentials: Credentials = Credentials()
 
 
@@ -72,11 +75,12 @@ class Step(Struct, frozen=True, tag="progress"):
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """The last line of a request that went well."""
+    """The last line of a request that went well; `heads` answers `Request.logs`."""
 
     commit: ObjectId | None = None
     tag: ObjectId | None = None
     received: int = 0
+    heads: tuple[RemoteHead, ...] = ()
 
 
 class Failure(Struct, frozen=True, tag="error"):

@@ -8,6 +8,7 @@ from updater.core.index import Row
 from updater.core.tree import object_id
 from updater.errors import HostError, UntrustedError
 from updater.system import checkout
+from updater.system.checkout.directories import Directories
 from updater.system.git import objects
 from updater.system.git.objects import DeploymentBlobs, open_objects, require_libgit2
 from updater.system.git.pack import PackWriter
@@ -32,7 +33,7 @@ def deployment(tmp_path):
             else:
                 path.write_bytes(given)
             content = given.encode() if isinstance(given, str) else given
-            directories = checkout.Directories(root)
+            directories = Directories(root)
             parent, _, base = os.fsencode(name).rpartition(b"/")
             found = checkout.stat_entry(directories.open(parent), base)
             directories.close()

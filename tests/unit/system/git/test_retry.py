@@ -3,7 +3,7 @@
 import pytest
 
 from updater.errors import RefusedError, TransportError, UntrustedError
-from updater.system.git.child import MissingBasesError, RejectedError
+from updater.system.git.failures import MissingBasesError, RejectedError
 from updater.system.git.retry import TRIES, patiently
 
 

@@ -6,12 +6,29 @@ Times are whole seconds since the epoch, UTC.
 """
 
 from enum import StrEnum
-from typing import Literal, NamedTuple, NewType
+from typing import Annotated, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-ObjectId = NewType("ObjectId", str)
-DeploymentId = NewType("DeploymentId", str)
+from updater.model.channels import Accepted as Accepted
+from updater.model.channels import Entry as Entry
+from updater.model.channels import Mark as Mark
+from updater.model.channels import Rollout as Rollout
+from updater.model.channels import Signer as Signer
+from updater.model.channels import Trusted as Trusted
+from updater.model.channels import TrustedKey as TrustedKey
+from updater.model.ids import DeploymentId as DeploymentId
+from updater.model.ids import ObjectId as ObjectId
+from updater.model.remote import Candidate as Candidate
+from updater.model.remote import Offer as Offer
+from updater.model.remote import Progress as Progress
+from updater.model.remote import RemoteHead as RemoteHead
+from updater.model.remote import Tag as Tag
+from updater.model.settings import RemoteSettings as RemoteSettings
+from updater.model.settings import TrustMode as TrustMode
+from updater.model.settings import TrustSettings as TrustSettings
+
+Floor = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 MANIFEST_PATH = b"usr/lib/osupdate/manifest"
 RELEASE_TOML_PATH = b"usr/lib/osupdate/release.toml"
@@ -19,14 +36,6 @@ NOTES_PATH = b"usr/lib/osupdate/notes.md"
 PACKAGES_PATH = b"usr/lib/osupdate/packages.json"
 CHANGES_PATH = b"usr/lib/osupdate/changes.json"
 PROVENANCE_PATH = b"usr/lib/osupdate/provenance.json"
-
-
-class TrustMode(StrEnum):
-    """`[trust] mode`."""
-
-    SIGNED = "signed"
-    TAG = "tag"
-    UNSIGNED = "unsigned"
 
 
 class GitMode(StrEnum):
@@ -74,78 +83,6 @@ class Metadata(Struct, frozen=True):
     xattrs: tuple[tuple[str, bytes], ...] = ()
 
 
-class Tag(Struct, frozen=True):
-    """The payload of a release tag, parsed strictly (DESIGN 3.3), and its signature."""
-
-    commit: ObjectId
-    name: str
-    tagger_time: int
-    headline: str
-    text: str
-    product: str
-    arch: str
-    version: str
-    number: int
-    security_floor: int
-    tree_sha256: str
-    files: int
-    size: int
-    payload: bytes
-    signature: bytes
-
-
-class RemoteHead(Struct, frozen=True):
-    """One advertised ref. `peeled` is what an annotated tag points at."""
-
-    name: str
-    oid: ObjectId
-    peeled: ObjectId | None = None
-
-
-class Offer(Struct, frozen=True):
-    """What the remote proposes; nothing of it is verified yet.
-
-    `version` is None while only the content can tell (unsigned mode without a tag).
-    `tag` is the id of the annotated tag object `tag_name`; for a lightweight tag it
-    is None, and `ref` names what to fetch. `number` is None until its tag was read.
-    """
-
-    url: str
-    channel: str
-    ref: str
-    commit: ObjectId
-    tag: ObjectId | None = None
-    tag_name: str | None = None
-    version: str | None = None
-    number: int | None = None
-
-
-class Progress(Struct, frozen=True):
-    """How far a download is.
-
-    `phase`: connecting, preparing (the server works), receiving, indexing. `received`
-    counts bytes; `total` is 0 until the server has told how many objects come.
-    """
-
-    phase: str
-    received: int = 0
-    objects: int = 0
-    total: int = 0
-    indexed: int = 0
-
-
-class Candidate(Struct, frozen=True):
-    """An offer whose bytes are here, trusted by nobody.
-
-    `objects` is the path of a bare object database that belongs to the fetching
-    child, or None when everything was here already. `received` counts bytes.
-    """
-
-    offer: Offer
-    objects: str | None
-    received: int = 0
-
-
 class Release(Struct, frozen=True):
     """A verified release. Only `steps.verify` makes one.
 
@@ -176,6 +113,8 @@ class MachineFacts(Struct, frozen=True):
     """What this machine holds a release against (checks R3 to R5); None: not compared.
 
     `running_number` and `running_commit` are those of the release to be replaced.
+    `version_floor` is the number of the last release that proved itself here.
+    `barriers`, `dead_ends` and `withdrawn` are the channel's.
     """
 
     arch: str | None = None
@@ -185,6 +124,10 @@ class MachineFacts(Struct, frozen=True):
     holds: tuple["Hold", ...] = ()
     pin: str | None = None
     allow_downgrade: bool = False
+    version_floor: int = 0
+    barriers: tuple[Mark, ...] = ()
+    dead_ends: tuple[Mark, ...] = ()
+    withdrawn: tuple[Mark, ...] = ()
 
 
 class Deployment(Struct, frozen=True):
@@ -237,31 +180,6 @@ class Package(Struct, frozen=True, omit_defaults=True):
         return self.source_version or self.version
 
 
-class RemoteSettings(Struct, frozen=True):
-    """`[remote]`: where releases come from. `url` is empty while nobody set one.
-
-    `ca`, `known_hosts`, `ssh_key` and `token_file` are paths or systemd credential
-    names, never values. `deadline` bounds one fetch, in seconds.
-    """
-
-    url: str = ""
-    channel: str = "stable"
-    ca: str | None = None
-    known_hosts: str | None = None
-    ssh_key: str | None = None
-    token_file: str | None = None
-    proxy: str | None = None
-    history: Literal["shallow", "full"] = "shallow"
-    deadline: int = 3600
-
-
-class TrustSettings(Struct, frozen=True):
-    """`[trust]`: what makes a release this machine's; `product` None is any."""
-
-    mode: TrustMode = TrustMode.SIGNED
-    product: str | None = None
-
-
 class Phase(StrEnum):
     """Where a transition stands; the moves are in `core.machine`."""
 
@@ -304,6 +222,10 @@ class State(Struct, frozen=True):
     that the phase is about (staged, armed, on trial, or gone back to). `origin` is what
     ran when the transition began, `previous` what `revert` goes to from idle. `linked`
     are the times, from and to in nanoseconds, in which we made or removed links.
+    `accepted` is what the channels said, by URL and channel; `trusted` the tips of
+    trust branches, by URL. `node` is this machine's name where it has no machine-id.
+    `channel` was chosen here, in place of the configured one; `going_down` lets the
+    next update lead to an older release.
     """
 
     format: int = 1
@@ -319,8 +241,14 @@ class State(Struct, frozen=True):
     holds: tuple[Hold, ...] = ()
     paused: str | None = None
     pin: str | None = None
-    security_floor: int = 0
+    security_floor: Floor = 0
+    version_floor: Floor = 0
     linked: tuple[tuple[int, int], ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    trusted: dict[str, ObjectId] = {}
+    node: str | None = None
+    channel: str | None = None
+    going_down: bool = False
 
 
 class LocalChange(Struct, frozen=True):
@@ -337,7 +265,9 @@ class Status(Struct, frozen=True):
     `available` is the last offer seen, when it is newer than what runs or is staged.
     `brief` is what the staged release changes: a line, then what is dangerous.
     `unprivileged`: what runs, or will be laid out where nothing does, has no owners.
-    `doubts` are the dotted keys of the configuration that cannot be read.
+    `doubts` are the dotted keys of the configuration that cannot be read. `log` is what
+    the channel says, `turn` why it is not this machine's turn, `device_time` what
+    expiry is judged at. `pinned`: /etc says which keys count; nothing rotates them.
     """
 
     state: State
@@ -355,10 +285,17 @@ class Status(Struct, frozen=True):
     available: Offer | None = None
     brief: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    log: Accepted | None = None
+    turn: str | None = None
+    device_time: int = 0
+    pinned: bool = False
 
 
 class Obstacle(Struct, frozen=True):
-    """Why an offer will not be taken here. `kind`: paused, held, pinned, older."""
+    """Why an offer will not be taken here, as far as one can tell before it is here.
+
+    `kind`: paused, held, pinned, older, withdrawn, dead-end, barrier, turn.
+    """
 
     kind: str
     text: str
@@ -372,6 +309,16 @@ class Checked(Struct, frozen=True):
     available: Offer | None
     why: str
     obstacle: Obstacle | None = None
+
+
+class Followed(Struct, frozen=True):
+    """The channel of this machine; after a change with `before`, and what it offers."""
+
+    channel: str
+    configured: str
+    log: Accepted | None
+    before: str | None
+    checked: Checked | None
 
 
 class Preview(Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""The reboot lock of a fleet: the service, where it keeps its state, and its client."""
