@@ -52,8 +52,11 @@ def story(tmp_path_factory):
         many.run("apply", version)
     assert len(many.versions) == 6
     many.configure(deploy={"keep": 1})
+    spare = copied(new, story, directory / "spare" / "machine")
+    spare.run("apply", "1.2")
+    assert (spare.deployments / ".spare").is_dir()
     verbs = {"apply": (old, ["apply", "1.1"]), "revert": (new, ["revert"])}
-    verbs |= {"gc": (many, ["gc"])}
+    verbs |= {"gc": (many, ["gc"]), "refill": (spare, ["apply", "1.3"])}
     story.verbs = {
         verb: SimpleNamespace(
             origin=origin,
@@ -97,7 +100,7 @@ def assert_settled(machine, story, version, point):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("verb", ["apply", "revert", "gc"])
+@pytest.mark.parametrize("verb", ["apply", "revert", "gc", "refill"])
 def test_killed_and_run_again(story, tmp_path, verb, kind):
     case = story.verbs[verb]
     points = spread(case.points, kind)
@@ -110,8 +113,7 @@ def test_killed_and_run_again(story, tmp_path, verb, kind):
             continue  # the run that was counted waited once more than this one
         assert code in (-signal.SIGKILL, 128 + signal.SIGKILL), point
         killed += 1
-        check = {"apply": after_apply, "revert": after_revert, "gc": after_gc}[verb]
-        check(machine, story, before, point)
+        CHECKS[verb](machine, story, before, point)
         shutil.rmtree(machine.root)
     assert killed > len(points) // 2 or not points
 
@@ -141,6 +143,25 @@ def after_gc(machine, story, before, point):
     assert_settled(machine, story, before, point)
     machine.run("revert")
     assert assert_runs_whole(machine, story, point) == "1.4"
+
+
+def after_refill(machine, story, before, point):
+    """The update was laid out in the directories of 1.0."""
+    assert assert_runs_whole(machine, story, point) in (before, "1.3")
+    machine.run("apply", "1.3")
+    assert_settled(machine, story, "1.3", point)
+    for version in ("1.4", "1.5"):
+        machine.run("apply", version)
+        assert_settled(machine, story, version, point)
+    assert machine.versions == ["1.4", "1.5"], point
+
+
+CHECKS = {
+    "apply": after_apply,
+    "revert": after_revert,
+    "gc": after_gc,
+    "refill": after_refill,
+}
 
 
 @pytest.mark.parametrize("call", ["linkat", "fsync", "openat", "write"])

@@ -139,6 +139,30 @@ def second(root):
     return root
 
 
+def third(root):
+    """Files, directories and links take each other's places."""
+    shutil.rmtree(root / "usr/share/deep")
+    make_rootfs(root, {"usr/share/deep": "a file now"})
+    (root / "usr/lib/noted").unlink()
+    make_rootfs(root, {"usr/lib/noted/inside/file": "a directory now"})
+    (root / "usr/lib/owned").unlink()
+    make_rootfs(root, {"usr/lib/owned": "no link any more", "etc/motd": "3\n"})
+    (root / "usr/bin/sudo").unlink()
+    make_rootfs(root, {"usr/bin/sudo": Symlink("write")})
+    shutil.rmtree(root / "usr/share/new")
+    make_rootfs(root, {"usr/share/new": Symlink("../lib")})
+    own(root, "var/mail", 0, 0, 0o755)
+    own(root, "srv/a", 0, 0, 0o755)
+    os.removexattr(root / "usr/share", "user.kind")
+    os.removexattr(root / "opt/spool", "system.posix_acl_default")
+    for number in range(6):
+        (root / f"usr/bin/many{number}").unlink()
+    (root / "usr/bin/zcat").unlink()
+    (root / "usr/share/nothing").unlink()
+    (root / "usr/share/nothing").mkdir()
+    return root
+
+
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """kind -> (repo, signers); the two trees are beside them."""
@@ -147,8 +171,10 @@ def published(tmp_path_factory):
     one = first(directory / "1")
     subprocess.run(["cp", "-a", one, directory / "2"], check=True)
     two = second(directory / "2")
+    subprocess.run(["cp", "-a", two, directory / "3"], check=True)
+    three = third(directory / "3")
     repos = {"directory": directory / "a.git", "tar": directory / "b.git"}
-    for number, root in enumerate((one, two), 1):
+    for number, root in enumerate((one, two, three), 1):
         publish_release(repos["directory"], root, f"{number}", key)
         subprocess.run(
             [
@@ -158,7 +184,7 @@ def published(tmp_path_factory):
             check=True,
         )
         publish_release(repos["tar"], f"{root}.tar", f"{number}", key)
-    return repos, signers, {"1": one, "2": two}
+    return repos, signers, {"1": one, "2": two, "3": three}
 
 
 @pytest.fixture(params=["directory", "tar"])
@@ -181,7 +207,7 @@ def test_a_release_is_laid_out_exactly_updated_and_left(machine, published):
     originals = published[2]
     machine.run("apply", "1")
     assert_exact(machine, originals, "1")
-    machine.run("apply")
+    machine.run("apply", "2")
     assert_exact(machine, originals, "2")
     machine.run("verify", "--exit-code", "--all")
     machine.run("revert")
@@ -249,6 +275,109 @@ def test_times_follow_the_release_only_where_something_changed(machine, publishe
         NOT_UTF8,
     ):
         assert now[path] == one, path
+
+
+ROUNDS = ("1", "2", "3", "1", "2", "3", "2", "1", "3")
+
+
+def test_many_updates_in_old_directories_are_as_exact_as_in_new_ones(
+    published, tmp_path
+):
+    """Of both machines, entry by entry and with every time; only one has a spare."""
+    repos, signers, originals = published
+    old, new = (
+        Machine(tmp_path / name, repos["directory"], signers=signers)
+        for name in ("old", "new")
+    )
+    used = 0
+    for version in ROUNDS:
+        spare = old.deployments / ".spare"
+        inode = spare.stat().st_ino if spare.exists() else None
+        new.run("gc")
+        assert not (new.deployments / ".spare").exists()
+        for machine in (old, new):
+            machine.run("apply", version, "--allow-downgrade")
+            assert_exact(machine, originals, version)
+        used += old.current.resolve().stat().st_ino == inode
+        times = [trees.times(machine.current.resolve()) for machine in (old, new)]
+        assert times[0] == times[1]
+        old.run("verify", "--exit-code", "--all")
+    # Of nine, the first three find no spare, and one finds its release still here.
+    assert used == 5
+
+
+def spare_of(machine):
+    for version in ("1", "2", "3"):
+        machine.run("apply", version)
+    return machine.deployments / ".spare"
+
+
+def test_a_spare_holds_no_content_of_its_own(machine, published):
+    spare = spare_of(machine)
+    lone = [
+        path
+        for path in spare.rglob("*")
+        if not path.is_dir() or path.is_symlink()
+        if not os.path.samestat(
+            path.lstat(), (machine.current / path.relative_to(spare)).lstat()
+        )
+    ]
+    assert lone == []
+    assert not (spare / "etc/motd").exists()
+    assert (spare / GREEK.decode()).read_text() == "greek"
+    assert (spare / "bin").is_symlink()
+
+
+def test_what_was_done_to_a_spare_reaches_no_release(machine, published, tmp_path):
+    spare = spare_of(machine)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_text("not ours")
+    (spare / "etc").mkdir(exist_ok=True)
+    (spare / "etc/cron.evil").write_text("evil")
+    (spare / "usr/stray/of").mkdir(parents=True)
+    (spare / "usr/stray/of/mine").write_text("evil")
+    shutil.rmtree(spare / "usr/share")
+    (spare / "usr/share").symlink_to(tmp_path / "outside")
+    kept = spare / "usr/lib/libx.so.1.0"
+    kept.unlink(missing_ok=True)
+    kept.write_text("evil")
+    os.chmod(spare / "usr/bin", 0o2777)
+    os.chown(spare / "usr/bin", 1, 1)
+    os.setxattr(spare / "usr/lib", "system.posix_acl_default", DEFAULT_ACL)
+    os.setxattr(spare / "usr", "user.stray", b"1")
+    machine.run("apply", "1", "--allow-downgrade")
+    assert_exact(machine, published[2], "1")
+    assert (tmp_path / "outside" / "file").read_text() == "not ours"
+    machine.run("verify", "--exit-code", "--all")
+
+
+def test_a_spare_with_a_mount_below_it_is_left_alone(machine, published, tmp_path):
+    spare = spare_of(machine)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_text("data")
+    subprocess.run(["mount", "--bind", tmp_path / "data", spare / "usr"], check=True)
+    try:
+        machine.run("apply", "1", "--allow-downgrade")
+        assert_exact(machine, published[2], "1")
+    finally:
+        subprocess.run(["umount", spare / "usr"], check=True)
+    assert (tmp_path / "data" / "file").read_text() == "data"
+    machine.run("gc")
+    assert not spare.exists()
+
+
+def test_an_immutable_file_in_a_spare_stops_no_update(machine, published):
+    spare = spare_of(machine)
+    (spare / "usr/stuck").write_text("stuck")
+    if subprocess.run(["chattr", "+i", spare / "usr/stuck"], check=False).returncode:
+        pytest.skip("this filesystem has no immutable files")
+    try:
+        machine.run("apply", "1", "--allow-downgrade")
+        assert_exact(machine, published[2], "1")
+    finally:
+        subprocess.run(["chattr", "-i", spare / "usr/stuck"], check=True)
+    machine.run("apply", "2", "--allow-downgrade")
+    assert_exact(machine, published[2], "2")
 
 
 def test_what_somebody_took_away_by_hand_comes_back_with_the_update(machine, published):

@@ -117,6 +117,26 @@ def test_a_release_that_cannot_fit_is_not_laid_out(machine, disk):
     assert machine.running == "1.1"
 
 
+def test_where_space_is_short_the_spare_directories_go_first(machine, disk):
+    disk(machine.root / "osupdate", size="80m")
+    for version in ("1.0", "1.1", "1.2"):
+        machine.run("apply", version)
+    assert (machine.deployments / ".spare").is_dir()
+    before = trees.everything(machine.current.resolve())
+    filler = fill(machine.root / "osupdate", leave=30 << 20)
+    assert_refused(machine.run("apply", "2.0", code=FULL))
+    assert not (machine.deployments / ".spare").exists()
+    after = trees.everything(machine.current.resolve())
+    links = 2  # fields of `everything` that deleting a link changes
+    assert {p: f[:links] + f[links + 1 :] for p, f in after.items()} == {
+        p: f[:links] + f[links + 1 :] for p, f in before.items()
+    }
+    assert machine.leftovers() == []
+    filler.unlink()
+    machine.run("apply", "2.0")
+    assert machine.running == "2.0"
+
+
 @pytest.mark.parametrize("inodes", [45, 52])
 def test_a_disk_that_fills_up_while_a_release_is_laid_out(machine, disk, inodes):
     """No inodes are left, which the look at free bytes does not tell."""

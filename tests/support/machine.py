@@ -146,11 +146,12 @@ class Machine:
         return found
 
     def leftovers(self):
-        """Paths that nothing points at."""
+        """Paths that nothing points at; the spare directories are kept on purpose."""
         state = self.state
         ids = {record["id"] for record in state["deployments"]}
         pending = state["download"] and state["download"]["directory"]
-        found = [p for p in self.deployments.iterdir() if p.name not in ids]
+        known = {*ids, ".spare"}
+        found = [p for p in self.deployments.iterdir() if p.name not in known]
         found += [p for p in self.current.parent.iterdir() if _is_temporary(p)]
         found += [
             p for p in (self.state_dir / "incoming").iterdir() if p.name != pending

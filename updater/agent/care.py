@@ -106,8 +106,17 @@ def pin(room: Room, state: State, wanted: str | None) -> str | None:
     return version
 
 
-def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
+def gc(
+    room: Room, state: State, *, dry_run: bool = False, spare: bool = False
+) -> Collected:
     """Delete deployments beyond `[deploy] keep`, leftovers, and what only they needed.
+
+    Args:
+        room: this machine.
+        state: as saved.
+        dry_run: only tell.
+        spare: the directories of the last one that goes stay for the next update,
+            without any content of their own; else those of an earlier one go too.
 
     Raises:
         HostError: what was not deleted is complete.
@@ -123,15 +132,17 @@ def gc(room: Room, state: State, *, dry_run: bool = False) -> Collected:
     choice = collect.choose(state, booted, keep, written)
     if dry_run:
         return Collected(choice.removable, 0, (*unclear, *choice.reasons))
-    state = _tidy(room, state)  # first: a disk that is full takes no new state.json
     freed = 0
+    if not spare and os.path.lexists(room.layout.spare):
+        state, freed = _remove_spare(room, state)
+    state = _tidy(room, state)  # first: a disk that is full takes no new state.json
     removed, reasons = [], [*unclear, *choice.reasons]
     for record in choice.removable:
         mounted = fs.mounts_below(room.layout.deployment(record.id))
         if mounted:
             reasons.append(f"{record.id} stays: {mounted[0]} is mounted below it")
             continue
-        state, count = _remove(room, state, record)
+        state, count = _remove(room, state, record, spare=spare)
         removed.append(record)
         freed += count
     public.forget_reports(room.layout, _reported(state))
@@ -148,7 +159,7 @@ def tidy_up(room: Room, outcome: str) -> None:
     state = room.load()
     try:
         if outcome == "switched":
-            gc(room, state)
+            gc(room, state, spare=True)
         elif outcome == "nothing":
             _tidy(room, state)
     except OsupdateError as error:
@@ -179,7 +190,21 @@ def _written(room: Room, record: Record) -> list[bytes]:
     return collect.written_seeds(path, rows, beside, room.seeds)
 
 
-def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
+def _remove_spare(room: Room, state: State) -> tuple[State, int]:
+    """Delete what the next update would have begun with; bytes that this freed."""
+    began = room.nanoseconds()
+    before = fs.free_bytes(room.layout.deployments)
+    try:
+        fs.remove_tree(room.layout.spare)
+    except HostError as error:
+        room.watcher.notice(str(error))
+    freed = max(0, fs.free_bytes(room.layout.deployments) - before)
+    return room.save(room.linking(state, began)), freed
+
+
+def _remove(
+    room: Room, state: State, record: Record, *, spare: bool
+) -> tuple[State, int]:
     left = tuple(r for r in state.deployments if r.id != record.id)
     previous = None if state.previous == record.id else state.previous
     state = room.save(replace(state, deployments=left, previous=previous))
@@ -187,9 +212,7 @@ def _remove(room: Room, state: State, record: Record) -> tuple[State, int]:
     began = room.nanoseconds()
     freed = 0
     try:
-        freed = collect.remove(
-            room.layout.deployment(record.id), room.layout.index(record.id)
-        )
+        freed = _set_aside(room, state, record) if spare else _delete(room, record)
     except HostError as error:
         room.watcher.notice(str(error))  # it is a leftover now, tried again next time
     return room.save(room.linking(state, began)), freed
@@ -199,6 +222,31 @@ def _reported(state: State) -> set[ObjectId]:
     """The releases whose reports stay: what is here, and what is offered."""
     offered = {state.offer.commit} if state.offer else set()
     return offered | {record.commit for record in state.deployments}
+
+
+def _set_aside(room: Room, state: State, record: Record) -> int:
+    """Leave its directories for the next update, where that will share files."""
+    layout = room.layout
+    running = room.running(state)
+    if running is None or fs.can_clone(layout.deployments):
+        return _delete(room, record)
+    try:
+        return collect.set_aside(
+            layout.deployment(record.id),
+            layout.index(record.id),
+            layout.spare,
+            room.index_of(running).rows,
+        )
+    except HostError:
+        freed = _delete(room, record)
+        fs.remove_tree(layout.spare)  # an earlier one may be stuck: it says where
+        return freed
+
+
+def _delete(room: Room, record: Record) -> int:
+    return collect.remove(
+        room.layout.deployment(record.id), room.layout.index(record.id)
+    )
 
 
 def _tidy(room: Room, state: State) -> State:

@@ -19,7 +19,7 @@ from updater.core.times import minute
 from updater.errors import OsupdateError
 from updater.model import Finding, Phase, Record, State, TrustMode
 from updater.steps.inspect import repairable
-from updater.system import checkout, clock, fs, lockfile, signature
+from updater.system import clock, fs, lockfile, signature
 from updater.system.git.keeper import Keeper
 from updater.system.git.prepared import unprivileged_user
 
@@ -213,7 +213,7 @@ def _disk(room: Room, _: State) -> Iterator[Finding]:
         else:
             yield Finding("ok", "disk", text)
     if os.access(room.layout.deployments, os.W_OK):
-        shares = "reflinks" if checkout.can_clone(room.layout.deployments) else ""
+        shares = "reflinks" if fs.can_clone(room.layout.deployments) else ""
         text = f"unchanged files become {shares or 'hardlinks'}"
         yield Finding("ok", "sharing", text)
     if shutil.which("git") is None:

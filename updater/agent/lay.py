@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from updater.agent import look
-from updater.agent.obtain import RESERVE, discard
+from updater.agent.obtain import RESERVE, discard, free_with_spare
 from updater.agent.room import Room, Surveyed, deployment_id, sizes_of
 from updater.core import machine
 from updater.core.plan import Base, Plan, make_plan
@@ -14,7 +14,7 @@ from updater.core.text import plural, safe, size
 from updater.errors import NoSpaceError, UntrustedError
 from updater.model import Candidate, DeploymentId, Phase, Record, Release, State
 from updater.steps.stage import Place, stage
-from updater.system import checkout, fs
+from updater.system import fs
 from updater.system.git.objects import Objects
 
 _BLOCK = 4096  # bytes that a small file takes on disk
@@ -40,7 +40,7 @@ def plan_of(
     if surveyed and not full:
         one = surveyed[-1]
         metadata = look.manifest_of(one.index, objects)
-        base = Base(one.rows, metadata, checkout.can_clone(room.layout.deployments))
+        base = Base(one.rows, metadata, fs.can_clone(room.layout.deployments))
     return make_plan(
         release.entries,
         release.metadata,
@@ -61,7 +61,7 @@ def require_space(room: Room, plan: Plan) -> None:
     room.watcher.stage(4, room.stages, "space")
     files = len(plan.writes) + len(plan.directories)
     needed = plan.written_bytes + files * _BLOCK
-    free = fs.free_bytes(room.layout.deployments)
+    free = free_with_spare(room, room.layout.deployments, needed + RESERVE)
     if free < needed + RESERVE:
         raise NoSpaceError(
             f"staging needs {size(needed)} and {size(RESERVE)} to spare in "
@@ -119,7 +119,8 @@ def _place(room: Room, name: DeploymentId, base: Surveyed | None) -> Place:
         index_path=room.layout.index(name),
         base=base.path if base else None,
         base_rows=base.rows if base else {},
-        clones=bool(base) and checkout.can_clone(room.layout.deployments),
+        clones=bool(base) and fs.can_clone(room.layout.deployments),
+        spare=room.layout.spare,
     )
 
 

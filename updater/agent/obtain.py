@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from msgspec.structs import replace
 
@@ -11,7 +11,7 @@ from updater.agent.room import Room, Surveyed, directories, links_of, sizes_of
 from updater.core import commits, policy, statements
 from updater.core.plan import own_blobs
 from updater.core.text import plural, safe, show_path, size
-from updater.errors import ConfigError, NoSpaceError, UntrustedError
+from updater.errors import ConfigError, HostError, NoSpaceError, UntrustedError
 from updater.model import (
     Candidate,
     ObjectId,
@@ -168,9 +168,9 @@ def _sources(room: Room, surveyed: Sequence[Surveyed]) -> ObjectSources:
 
 
 def _room_for_download(room: Room, state: State) -> int:
-    free = fs.free_bytes(room.layout.incoming)
     largest = max((record.size for record in state.deployments), default=0)
     needed = max(LEAST_FREE, largest // 20)
+    free = free_with_spare(room, room.layout.incoming, needed)
     if free < needed:
         raise NoSpaceError(
             f"a download needs at least {size(needed)} free in {room.layout.incoming}; "
@@ -178,6 +178,16 @@ def _room_for_download(room: Room, state: State) -> int:
             hint="Free some: osupdate gc",
         )
     return min(FetchLimits().size, free - RESERVE)
+
+
+def free_with_spare(room: Room, place: str, needed: int) -> int:
+    """Bytes free at a place; the spare directories go where they are too few."""
+    free = fs.free_bytes(place)
+    if free < needed and os.path.isdir(room.layout.spare):
+        with suppress(HostError):
+            fs.remove_tree(room.layout.spare)
+        free = fs.free_bytes(place)
+    return free
 
 
 @contextmanager

@@ -287,8 +287,13 @@ def _parents(files: Iterable[bytes], metadata: Mapping[bytes, Metadata]) -> set[
     """Every directory of a tree: above its files, and those that are empty."""
     typed = (path + b"/" for path, meta in metadata.items() if meta.type == "dir")
     special = (path for path, meta in metadata.items() if meta.type)
+    return parents((*files, *typed, *special))
+
+
+def parents(paths: Iterable[bytes]) -> set[bytes]:
+    """Every directory above these paths; the root is called empty."""
     found: set[bytes] = {b""}
-    for path in (*files, *typed, *special):
+    for path in paths:
         parent = path.rpartition(b"/")[0]
         while parent not in found:
             found.add(parent)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from updater.core.index import Row
-from updater.core.plan import below
+from updater.core.plan import below, parents
 from updater.errors import HostError
 from updater.model import DeploymentId, Record, State
 from updater.system import fs, process
 from updater.system.checkout import changes
+from updater.system.checkout.spare import reduce
 
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{7}\.[0-9]+\Z")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -94,6 +95,36 @@ def remove(path: str, index_path: str) -> int:
             raise fs.host_error(error, f"cannot delete {path}") from error
     _empty(temporary)
     fs.remove_tree(temporary)
+    return max(0, fs.free_bytes(os.path.dirname(path)) - before)
+
+
+def set_aside(path: str, index_path: str, spare: str, rows: Mapping[bytes, Row]) -> int:
+    """Make a deployment, that the state does not name any more, the spare one.
+
+    Args:
+        path: the deployment's directory.
+        index_path: its stat index, which goes.
+        spare: where it goes; what is there goes.
+        rows: of the deployment that the next one will share files with.
+
+    Returns:
+        Bytes that this freed on its filesystem.
+
+    Raises:
+        HostError: it is not the spare one, and `remove` is left to be done.
+    """
+    before = fs.free_bytes(os.path.dirname(path))
+    fs.remove_tree(spare)
+    fs.remove_tree(index_path)
+    try:
+        fs.rename(path, spare)
+        try:
+            reduce(spare, rows, parents(rows))
+        except HostError:
+            fs.rename(spare, f"{path}.tmp")
+            raise
+    except OSError as error:
+        raise fs.host_error(error, f"cannot rename {path}") from error
     return max(0, fs.free_bytes(os.path.dirname(path)) - before)
 
 

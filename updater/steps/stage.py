@@ -10,6 +10,7 @@ The order, and what a cut after each part leaves:
 3. The stat index is written, then `.tmp` is renamed: the one commit point.
 """
 
+import contextlib
 import os
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from updater.errors import HostError, NoSpaceError, OsupdateError, UntrustedErro
 from updater.model import Deployment, DeploymentId, ObjectId, Record, Release
 from updater.system import checkout, fs, process
 from updater.system.checkout.directories import Directories, make_directories
+from updater.system.checkout.spare import reduce
 from updater.system.git.objects import Objects, leave_hashing_to_the_caller
 
 LARGE = 16 << 20  # bytes; such blobs go one after another, so that one is in memory
@@ -44,6 +46,7 @@ class Place(Struct, frozen=True):
         base: the path of the base deployment, or None.
         base_rows: its index, of the files that are as they were.
         clones: kept files share extents; else they are hardlinks.
+        spare: a directory to begin with in place of an empty one, when it is there.
     """
 
     deployments: str
@@ -51,6 +54,7 @@ class Place(Struct, frozen=True):
     base: str | None
     base_rows: Mapping[bytes, Row]
     clones: bool
+    spare: str
 
 
 class Job(Struct, frozen=True):
@@ -88,8 +92,10 @@ def stage(
     temporary = f"{final}.tmp"
     fs.remove_tree(temporary)
     try:
-        os.mkdir(temporary, 0o700)
-        index, data = _build(plan, release, temporary, place, open_objects, progress)
+        here = _begin(plan, temporary, place)
+        index, data = _build(
+            plan, release, temporary, place, open_objects, progress, here
+        )
         fs.write_durably(place.index_path, data)
         fs.rename(temporary, final)
     except OSError as error:
@@ -122,6 +128,27 @@ def reopen(record: Record, deployments: str) -> Deployment:
     return Deployment(record.id, record.commit, path)
 
 
+def _begin(plan: Plan, temporary: str, place: Place) -> set[bytes]:
+    """Make the directory to build in, of the spare one if there is one.
+
+    Returns:
+        The kept files that are there already: the base's own inodes.
+    """
+    if place.base is not None and not place.clones and os.path.isdir(place.spare):
+        keeps = {keep.path: place.base_rows[keep.path] for keep in plan.keeps}
+        try:
+            here = reduce(place.spare, keeps, (path for path, _ in plan.directories))
+            fs.rename(place.spare, temporary)
+        except (OSError, HostError):
+            pass  # it is removed, and an empty one does as well
+        else:
+            return here
+    with contextlib.suppress(HostError):
+        fs.remove_tree(place.spare)
+    os.mkdir(temporary, 0o700)
+    return set()
+
+
 def _build(
     plan: Plan,
     release: Release,
@@ -129,6 +156,7 @@ def _build(
     place: Place,
     open_objects: Callable[[], Objects],
     progress: Progress,
+    here: set[bytes],
 ) -> tuple[Index, bytes]:
     """Lay out, sync and check everything; the index, and how it is written."""
     root = os.open(temporary, fs.DIRECTORY)
@@ -137,7 +165,9 @@ def _build(
         algorithms = ("sha256",) if release.tree_sha256 else ("sha256", "sha1")
         objects = open_objects()
         jobs = make_jobs(plan.keeps, plan.writes, objects.is_whole)
-        rows = _lay_files(jobs, root, base, place, open_objects, progress, algorithms)
+        rows = _lay_files(
+            jobs, root, base, place, open_objects, progress, algorithms, here
+        )
         beside = (*(path for path, _ in plan.aliases), *(s.path for s in plan.specials))
         make_directories(root, {path.rpartition(b"/")[0] for path in beside})
         for path, target in plan.aliases:
@@ -165,6 +195,7 @@ def _lay_files(
     open_objects: Callable[[], Objects],
     progress: Progress,
     algorithms: Sequence[str],
+    here: set[bytes],
 ) -> dict[bytes, Row]:
     done = [0]
     for job in jobs:
@@ -178,7 +209,7 @@ def _lay_files(
         source = Directories(root if base is None else base)
 
         def work(number: int) -> bytes:
-            kept = _keep(jobs[number].keeps, source, target, place)
+            kept = _keep(jobs[number].keeps, source, target, place, here)
             return kept or _write(jobs[number].writes, target, objects, algorithms)
 
         return work
@@ -205,40 +236,55 @@ def _keep(
     source: Directories,
     target: Directories,
     place: Place,
+    here: set[bytes],
 ) -> bytes:
+    """Share files with the base; what is `here` already is the base's own inode."""
     found = []
     for path, look in keeps:
         parent, _, name = path.rpartition(b"/")
+        row = place.base_rows[path]
         try:
             directory = target.open(parent)
-            base = source.open(parent)
-            surveyed = place.base_rows[path].stat
-            _require_still(checkout.stat_entry(base, name), surveyed, path)
-            try:
-                checkout.keep_file(base, directory, name, look, clones=place.clones)
-            except OSError as error:
-                if error.errno not in checkout.NO_LINK:
-                    raise
-                checkout.copy_file(base, directory, name, look)
-                _check_copy(directory, name, path, place.base_rows[path])
+            if path not in here:
+                _share(source.open(parent), directory, name, look, row, path, place)
             now = checkout.stat_entry(directory, name)
-            after = checkout.stat_entry(base, name)
-            if after.inode == now.inode:  # link(2) has changed these two itself
-                after = after._replace(ctime=surveyed.ctime, links=surveyed.links)
-            _require_still(after, surveyed, path)
+            if path in here:
+                _require_still(now, row.stat, path)
             found.append(_STAT.pack(*now))
         except OSError as error:
             raise fs.host_error(error, f"cannot keep {text.show_path(path)}") from error
     return b"".join(found)
 
 
+def _share(
+    base: int,
+    directory: int,
+    name: bytes,
+    look: Attributes,
+    row: Row,
+    path: bytes,
+    place: Place,
+) -> None:
+    _require_still(checkout.stat_entry(base, name), row.stat, path)
+    try:
+        checkout.keep_file(base, directory, name, look, clones=place.clones)
+    except OSError as error:
+        if error.errno not in checkout.NO_LINK:
+            raise
+        checkout.copy_file(base, directory, name, look)
+        _check_copy(directory, name, path, row)
+    _require_still(checkout.stat_entry(base, name), row.stat, path)
+
+
 def _require_still(now: Stat, surveyed: Stat, path: bytes) -> None:
     """Hold a file of the base to the survey: people had time since to change it.
+
+    Links come and go, of what was interrupted too, and change the ctime.
 
     Raises:
         HostError.
     """
-    if now != surveyed:
+    if now._replace(ctime=0, links=0) != surveyed._replace(ctime=0, links=0):
         raise HostError(
             f"{text.show_path(path)} changed while the release was laid out",
             hint="Try again: what differs from its release is not kept.",

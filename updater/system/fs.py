@@ -319,6 +319,24 @@ def clone(source: int, target: int) -> bool:
     return True
 
 
+def can_clone(directory: str) -> bool:
+    """Whether files in this directory can share extents (btrfs, xfs, bcachefs)."""
+    source, target = (os.path.join(directory, f".clone-{end}.tmp") for end in "ab")
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fds = []
+    try:
+        for path in (source, target):
+            fds.append(os.open(path, flags, 0o600))
+        os.write(fds[0], bytes(4096))
+        return clone(fds[0], fds[1])
+    except OSError:
+        return False
+    finally:
+        for fd, path in zip(fds, (source, target), strict=False):
+            os.close(fd)
+            os.unlink(path)
+
+
 def host_error(
     error: OSError, what: str, needed: int | None = None, place: str | None = None
 ) -> HostError:

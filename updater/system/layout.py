@@ -69,6 +69,11 @@ class Layout(Struct, frozen=True):
         return os.path.join(self.below(self.deploy), "deployments")
 
     @property
+    def spare(self) -> str:
+        """The directories of the last deployment that went, for the next one."""
+        return os.path.join(self.deployments, ".spare")
+
+    @property
     def current(self) -> str:
         """The symlink to the deployment that runs."""
         return os.path.join(self.below(self.deploy), "current")

@@ -9,7 +9,7 @@ import pytest
 
 from updater.core.plan import Attributes
 from updater.errors import HostError
-from updater.system import checkout
+from updater.system import checkout, fs
 from updater.system.checkout import changes
 from updater.system.checkout.directories import Directories, make_directories
 
@@ -238,7 +238,7 @@ def test_a_directory_that_is_full_cannot_clone(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", full)
-    assert not checkout.can_clone(str(tmp_path))
+    assert not fs.can_clone(str(tmp_path))
     assert os.listdir(tmp_path) == []
 
 
@@ -263,5 +263,5 @@ def test_strays_are_named_once_with_their_directory(root, tmp_path):
 
 
 def test_looking_whether_extents_can_be_shared_leaves_nothing(tmp_path):
-    assert checkout.can_clone(str(tmp_path)) in (True, False)
+    assert fs.can_clone(str(tmp_path)) in (True, False)
     assert os.listdir(tmp_path) == []

@@ -236,14 +236,22 @@ def dress_directories(
 ) -> None:
     """Set owners, modes and times of finished directories, the deepest first.
 
-    One that is missing is made: what is below it has been.
+    One that is missing is made: what is below it has been. One that looks right
+    already, and is to have no xattrs, is left alone.
     """
     places = Directories(root, make=True)
     try:
         for path, look in sorted(directories, reverse=True):
-            _dress(places.open(path), look)
+            fd = places.open(path)
+            if look.xattrs or not _looks_so(os.fstat(fd), look):
+                _dress(fd, look)
     finally:
         places.close()
+
+
+def _looks_so(found: os.stat_result, look: Attributes) -> bool:
+    now = (found.st_mode, found.st_uid, found.st_gid, found.st_mtime_ns)
+    return now == look[:4]
 
 
 def _dress(fd: int, look: Attributes) -> None:
@@ -362,21 +370,3 @@ def read_xattrs(directory: int, name: bytes) -> tuple[tuple[str, bytes], ...]:
         for key in sorted(names)
         if XATTRS.match(key)
     )
-
-
-def can_clone(directory: str) -> bool:
-    """Whether files in this directory can share extents (btrfs, xfs, bcachefs)."""
-    source, target = (os.path.join(directory, f".clone-{end}") for end in "ab")
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    fds = []
-    try:
-        for path in (source, target):
-            fds.append(os.open(path, flags, 0o600))
-        os.write(fds[0], bytes(4096))
-        return fs.clone(fds[0], fds[1])
-    except OSError:
-        return False
-    finally:
-        for fd, path in zip(fds, (source, target), strict=False):
-            os.close(fd)
-            os.unlink(path)
