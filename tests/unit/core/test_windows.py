@@ -143,7 +143,7 @@ def minute_by_minute(schedule, begin, end):
         until = 0
         for now in range(begin - 9 * DAY, end, MINUTE):
             wall = datetime.fromtimestamp(now, schedule.zone).replace(tzinfo=None)
-            # Today's start and yesterday's, which a leap over midnight may have skipped.
+            # Yesterday too: a leap over midnight may have skipped its start.
             for day in (wall.toordinal() - 1, wall.toordinal()):
                 wanted = datetime.fromordinal(day).replace(hour=hour, minute=minute)
                 if wall >= wanted and wanted not in seen:
