@@ -14,7 +14,8 @@ def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name 
         help="one step of updates without a person, for the timer",
         description="Look at the channel when that is due, stage what is to be taken,\n"
         "and switch to it when every gate is open. A closed gate is no failure.",
-        epilog="examples:\n  osupdate auto\n  systemctl enable --now osupdate-auto.timer",
+        epilog="examples:\n  osupdate auto\n"
+        "  systemctl enable --now osupdate-auto.timer",
     )
     parser.set_defaults(func=run_auto)
     parser = subparsers.add_parser(
