@@ -6,11 +6,12 @@ import shutil
 
 import pytest
 from support.channels import World, make_ring
+from support.crashes import KINDS, killed_at, needed, trace
 from support.remote import HttpServer
-from test_crash_points import KINDS, killed_at, pytestmark, trace
 
-__all__ = ["pytestmark"]
 MOST = 24  # points of a run; CRASH_POINTS=all in the environment is every one
+
+pytestmark = needed
 
 
 @pytest.fixture(scope="module")
