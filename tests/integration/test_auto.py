@@ -146,6 +146,11 @@ def test_a_staged_release_that_is_held_is_not_switched_to(machine):
     done = tick(machine)
     assert (done["outcome"], done["gate"]) == ("waiting", "hold")
     assert "breaks the printer" in done["text"]
+    assert "osupdate unhold 1.1" in machine.run("why").out
+    machine.run("unhold")
+    machine.run("pin", "running")
+    assert "pinned to 1.0" in tick(machine)["text"]
+    assert "osupdate pin --off" in machine.run("why").out
     assert machine.running == "1.0"
 
 

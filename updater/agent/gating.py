@@ -67,11 +67,13 @@ def look(room: Room, state: State, *, whole: bool = True) -> gates.Facts:
     """What is so now; without `whole` nobody else is asked, and no hook is run."""
     target = waiting(state)
     waited = state.waited
+    reason, command = _held(room, state, target) if target else (None, None)
     facts = gates.Facts(
         now=room.now(),
         synchronised=clock.is_synchronised(),
         held=state.paused,
-        held_release=_held(room, state, target) if target else None,
+        held_release=reason,
+        held_command=command,
         people_since=waited.people_since if waited else None,
     )
     if not whole:
@@ -85,14 +87,18 @@ def look(room: Room, state: State, *, whole: bool = True) -> gates.Facts:
     )
 
 
-def _held(room: Room, state: State, target: Record) -> str | None:
+def _held(room: Room, state: State, target: Record) -> tuple[str | None, str | None]:
+    """Why what waits is not taken, and what would take it."""
     facts = policy.facts_of(state, room.running(state), log=room.accepted(state))
     try:
         policy.check_holds(target.version, target.commit, facts)
         policy.check_way(target.version, target.number, facts)
     except UntrustedError as error:
-        return error.reason
-    return None
+        if machine.is_held(state, target.commit):
+            return error.reason, f"osupdate unhold {safe(target.version, 80)}"
+        pinned = state.pin not in (None, target.version, target.commit)
+        return error.reason, "osupdate pin --off" if pinned else None
+    return None, None
 
 
 def _objections(room: Room, target: Record | None) -> tuple[str, ...]:

@@ -81,7 +81,8 @@ class Facts(Struct, frozen=True):
     """What is so at `now`.
 
     `synchronised` is None where the kernel does not say. `held` and `held_until` are
-    the pause; `held_release` is why the release that waits is not taken. `people_since`
+    the pause; `held_release` is why the release that waits is not taken, and
+    `held_command` what would take it. `people_since`
     is when people first were what everything waited for. `hooks` are the sentences of
     those that are not content.
     """
@@ -91,6 +92,7 @@ class Facts(Struct, frozen=True):
     held: str | None = None
     held_until: int | None = None
     held_release: str | None = None
+    held_command: str | None = None
     logins: Logins = Logins()
     people_since: int | None = None
     hooks: tuple[str, ...] = ()
@@ -152,7 +154,7 @@ def _hold(facts: Facts) -> Gate:
             Name.HOLD,
             open=False,
             why=facts.held_release,
-            command="osupdate unhold",
+            command=facts.held_command,
         )
     return Gate(Name.HOLD, open=True, why="nothing is held")
 

@@ -48,7 +48,13 @@ def test_everything_is_open_on_a_quiet_machine_in_its_window():
         ({}, {"synchronised": False}, Name.CLOCK, "not synchronised", None),
         ({}, {"synchronised": None}, Name.CLOCK, "does not say", None),
         ({}, {"held": "fair", "held_until": 9}, Name.HOLD, "fair", 9),
-        ({}, {"held_release": "1.1 is held"}, Name.HOLD, "1.1 is held", None),
+        (
+            {},
+            {"held_release": "1.1 is held", "held_command": "osupdate unhold 1.1"},
+            Name.HOLD,
+            "1.1 is held",
+            None,
+        ),
         (
             {},
             {"now": SATURDAY + 2 * HOUR},
