@@ -9,7 +9,7 @@
 PYTHON ?= python3
 DESTDIR ?=
 # What goes beside the base: tar.zst for publishing, faster inflating, pages, the lock.
-EXTRAS ?= publish,fast,site,lock
+EXTRAS ?= publish,fast,site,lock,bus
 VENV := .venv
 STAMP := $(VENV)/.installed
 TESTS := $(VENV)/.tests
@@ -75,7 +75,7 @@ install: $(STAMP)
 	'$(DESTDIR)/usr/bin/osupdate' --version
 	'$(DESTDIR)/usr/bin/osupdate' help exit-codes > /dev/null
 	$(PYTHON) -I -c 'import sys; sys.path.insert(1, "$(LIB)/lib"); \
-		import pygit2, zstandard, jinja2, markdown_it, updater.agent, updater.fetcher, \
+		import pygit2, zstandard, jinja2, markdown_it, dbus_next, updater.agent, updater.fetcher, \
 		updater.cli.lock_verbs'
 
 clean:

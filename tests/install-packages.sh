@@ -7,6 +7,7 @@ packages="
 attr
 bash
 chromium
+dbus
 e2fsprogs
 etcd-client
 etcd-server
@@ -17,6 +18,7 @@ mmdebstrap
 openssh-client
 openssh-server
 pacman-package-manager
+python3-dbusmock
 python3-venv
 rpm
 shellcheck

@@ -92,7 +92,7 @@ class HealthSettings(Struct, frozen=True):
 
 
 class Window(Struct, frozen=True, forbid_unknown_fields=True):
-    """One weekly stretch of time in which a reboot is allowed."""
+    """One weekly stretch of time in which a switch or reboot is allowed."""
 
     days: tuple[Day, ...]
     start: Clock
@@ -159,10 +159,6 @@ UNUSED = (
     "slots",
     "boot.tries",
     "etc",
-    "update.enabled",
-    "update.interval",
-    "reboot",
-    "lock.deadline",
     "dbus",
 )
 """Tables and keys that are checked and then wait for a later version."""

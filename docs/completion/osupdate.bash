@@ -3,8 +3,8 @@
 _osupdate() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verbs="status check diff log notes when blame patch restore apply revert
-        history verify hold unhold pin gc channel config doctor lock publish promote
-        trust site help"
+        auto why history verify hold unhold pin gc channel config doctor lock publish
+        promote trust site help"
     local global="--root --config --json --color --no-pager --utc --offline --yes
         --quiet --verbose --help"
     local word verb="" own=""

@@ -54,3 +54,23 @@ def test_every_ordering_has_its_reason(path):
         if re.match(r"(After|Before|Wants|Requires)=", line):
             before = [above for above in lines[:number] if above][-1]
             assert re.match(r"#|(After|Before|Wants|Requires)=", before), line
+
+
+@analyze
+def test_systemd_finds_no_mistake_in_the_timer(tmp_path):
+    directory = UNITS[0].parent
+    for name in ("osupdate-auto.service", "osupdate-auto.timer"):
+        text = (directory / name).read_text()
+        (tmp_path / name).write_text(text.replace("/usr/bin/osupdate", "/bin/true"))
+    done = subprocess.run(
+        [
+            "systemd-analyze",
+            "verify",
+            "--man=no",
+            str(tmp_path / "osupdate-auto.timer"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

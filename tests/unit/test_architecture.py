@@ -48,6 +48,7 @@ MAY_IMPORT = {
 EVERYWHERE = {"msgspec"}
 LIBRARY_DOORS = {
     "aiohttp": {"updater.lock"},
+    "dbus_next": {"updater.system.bus"},
     "jinja2": {"updater.lock", "updater.report.page"},
     "markdown_it": {"updater.site.notes"},
     "markupsafe": {"updater.report.page"},
@@ -215,6 +216,7 @@ def test_every_module_has_a_room():
         (forbidden_imports, "updater.report.x", "from updater.site import pages"),
         (foreign_libraries, "updater.cli.x", "import aiohttp"),
         (foreign_libraries, "updater.lock.x", "import pygit2"),
+        (foreign_libraries, "updater.system.logind", "import dbus_next"),
         (impurity, "updater.core.x", "import os"),
         (impurity, "updater.core.x", "from time import time"),
         (impurity, "updater.core.x", "open('x')"),

@@ -339,7 +339,8 @@ def test_hostile_key_cannot_write_to_the_terminal(root):
 @pytest.mark.parametrize(
     ("key", "used"),
     [("remote.url", True), ("deploy.keep", True), ("lock.url", True),
-     ("lock.deadline", False), ("boot.loader", True), ("boot.tries", False)],
+     ("lock.deadline", True), ("reboot.window", True),
+     ("update.interval", True), ("boot.loader", True), ("boot.tries", False)],
 )  # fmt: skip
 def test_keys_that_wait_for_a_later_version_are_known(key, used):
     assert is_used(key) is used

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from updater.agent.room import Room, Watcher
 from updater.core import names
+from updater.errors import BusyError
 from updater.model import (
     Applied,
     Checked,
@@ -19,6 +20,7 @@ from updater.model import (
     LedgerEntry,
     Reverted,
     Status,
+    Ticked,
     Trusted,
     Verified,
 )
@@ -26,6 +28,7 @@ from updater.settings import Settings
 
 if TYPE_CHECKING:
     from updater.agent.between import Compared
+    from updater.agent.gating import Why
     from updater.report.blame import Blame
     from updater.report.log import Log
     from updater.report.mail import Patch
@@ -105,6 +108,22 @@ class Agent:
             applied = update.apply(self._room, state, request)
             care.tidy_up(self._room, applied.outcome)
             return applied
+
+    def auto(self) -> Ticked:
+        """One tick of updates without a person."""
+        from updater.agent import auto  # noqa: PLC0415
+
+        try:
+            with self._room.at_work("auto") as state:
+                return auto.tick(self._room, state)
+        except BusyError as error:
+            return Ticked("busy", str(error))
+
+    def why(self) -> "Why":
+        """Every gate between what is staged and its switch."""
+        from updater.agent import gating  # noqa: PLC0415 - loads the time zones
+
+        return gating.why(self._room, self._room.load())
 
     def revert(
         self, wanted: str | None, *, reason: str | None = None, hold: bool = True

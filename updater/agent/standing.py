@@ -6,7 +6,7 @@ from updater.agent import public
 from updater.agent.room import Room
 from updater.core import machine, policy, urls
 from updater.core.text import safe
-from updater.model import Checked, Offer, Record, State, Status, TrustMode
+from updater.model import Checked, Offer, Record, State, Status, TrustMode, Waiting
 
 
 def status(room: Room) -> Status:
@@ -37,7 +37,16 @@ def status(room: Room) -> Status:
         turn=room.turn(state, available(state, running)),
         device_time=room.device_time(state),
         pinned=room.mode is not TrustMode.UNSIGNED and room.is_pinned(),
+        waiting=_waiting(room, state, target),
     )
+
+
+def _waiting(room: Room, state: State, target: Record | None) -> Waiting | None:
+    if target is None:
+        return None
+    from updater.agent import gating  # noqa: PLC0415 - status stays quick
+
+    return gating.glance(room, state)
 
 
 def _brief(

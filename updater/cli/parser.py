@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from updater import __version__
 from updater.cli import (
     apply,
+    auto,
     diff,
     host,
     lock,
@@ -24,7 +25,7 @@ from updater.cli import (
 )
 from updater.errors import UsageError
 
-ON_MACHINE = (look, diff, releases, paths, apply, policy, host)
+ON_MACHINE = (look, diff, releases, paths, apply, auto, policy, host)
 VERBS = (*ON_MACHINE, lock, publish, promote, trust, site, topics)
 """The rooms of the verbs; each has `add(subparsers)`, which sets `func`."""
 

@@ -27,6 +27,10 @@ from updater.model.remote import Tag as Tag
 from updater.model.settings import RemoteSettings as RemoteSettings
 from updater.model.settings import TrustMode as TrustMode
 from updater.model.settings import TrustSettings as TrustSettings
+from updater.model.unattended import Claim as Claim
+from updater.model.unattended import Ticked as Ticked
+from updater.model.unattended import Waited as Waited
+from updater.model.unattended import Waiting as Waiting
 
 Floor = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
@@ -225,7 +229,8 @@ class State(Struct, frozen=True):
     `accepted` is what the channels said, by URL and channel; `trusted` the tips of
     trust branches, by URL. `node` is this machine's name where it has no machine-id.
     `channel` was chosen here, in place of the configured one; `going_down` lets the
-    next update lead to an older release.
+    next update lead to an older release. `claim` is a reboot lock that is perhaps held,
+    `waited` what `auto` waited for last.
     """
 
     format: int = 1
@@ -249,6 +254,8 @@ class State(Struct, frozen=True):
     node: str | None = None
     channel: str | None = None
     going_down: bool = False
+    claim: Claim | None = None
+    waited: Waited | None = None
 
 
 class LocalChange(Struct, frozen=True):
@@ -269,6 +276,7 @@ class Status(Struct, frozen=True):
     `doubts` are the dotted keys of the configuration that cannot be read. `log` is what
     the channel says, `turn` why it is not this machine's turn, `device_time` what
     expiry is judged at. `pinned`: /etc says which keys count; nothing rotates them.
+    `waiting` is the first closed gate, where a staged release waits.
     """
 
     state: State
@@ -290,6 +298,7 @@ class Status(Struct, frozen=True):
     turn: str | None = None
     device_time: int = 0
     pinned: bool = False
+    waiting: Waiting | None = None
 
 
 class Obstacle(Struct, frozen=True):

@@ -68,6 +68,8 @@ def status(value: Status) -> Object:
         "expired": is_expired(value),
         "turn": value.turn,
         "pinned": value.pinned,
+        "waiting": value.waiting
+        and {"gate": value.waiting.gate, "why": value.waiting.text},
         "unprivileged": value.unprivileged,
         "enter_command": value.enter_command,
         "now": _time(value.now),

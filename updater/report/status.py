@@ -212,6 +212,9 @@ def _facts(status: Status) -> list[tuple[str, str]]:
     rows += _available(status)
     rows.append(("Channel", _channel(status)))
     rows += _log(status)
+    if status.waiting is not None:
+        rows.append(("Waiting", safe(status.waiting.text, 400)))
+        rows.append(("", "every gate: osupdate why     now: osupdate apply staged"))
     if status.doubts:
         rows.append(("Config", "has mistakes: osupdate config --check"))
     if "trust.mode" in status.doubts:

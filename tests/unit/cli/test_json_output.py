@@ -8,6 +8,9 @@ import pytest
 from msgspec.structs import replace
 from support.fake_agent import NEW, NOW, OLD, accepted, offer, record, status
 
+from updater.agent.gating import Why
+from updater.core.gates import Gate, Name
+from updater.core.windows import Stretch
 from updater.errors import UntrustedError
 from updater.model import (
     Applied,
@@ -23,9 +26,11 @@ from updater.model import (
     Preview,
     Reverted,
     State,
+    Ticked,
     Trusted,
     TrustedKey,
     Verified,
+    Waiting,
 )
 from updater.publish import promoted
 from updater.publish.channel import Promoted
@@ -35,6 +40,7 @@ HOLD = Hold("2026.05.1", NEW, 42, "nginx 502s", NOW)
 NO_VERSION = offer(version=None)
 OBSTACLE = Obstacle("turn", "not yet", None)
 CHANGES = (LocalChange(b"usr/\xff", "modified"), LocalChange(b"x", "missing"))
+GATES = tuple(Gate(name, name is Name.HOLD, "so", NOW, None) for name in Name)
 PREVIEW = Preview(
     running=None,
     version="1",
@@ -83,6 +89,15 @@ OUTPUTS = [
         ["status"],
         status(available=offer(), log=accepted(), turn="at noon", pinned=True),
     ),
+    (
+        "status",
+        ["status"],
+        status(waiting=Waiting("window", "opens at noon", "osupdate why")),
+    ),
+    ("auto", ["auto"], Ticked("nothing", "1.0 runs")),
+    ("auto", ["auto"], Ticked("waiting", "1.1 waits", "lock", NOW, "too long")),
+    ("why", ["why"], Why(record(), None, GATES, (), NOW)),
+    ("why", ["why"], Why(None, record(), GATES, (Stretch(NOW, None),), NOW)),
     ("channel", ["channel"], Followed("stable", "testing", accepted(), None, None)),
     (
         "channel",

@@ -324,7 +324,7 @@ def test_config_prints_a_configuration_with_its_sources(osupdate, tmp_path):
     assert f'url = "https://x/y.git"  # {path}:2\n' in out
     assert 'channel = "stable"  # default\n' in out
     assert "# proxy is not set (default)\n" in out
-    assert f'users_grace = "2min"  # {path}:5; not used by this version\n' in out
+    assert f'users_grace = "2min"  # {path}:5\n' in out
 
 
 def test_what_config_prints_is_a_configuration_with_the_same_values(osupdate, tmp_path):
@@ -425,4 +425,4 @@ def test_json_config_says_where_each_value_is_from(osupdate):
         "line": None,
         "used": True,
     }
-    assert rows["lock.deadline"]["used"] is False
+    assert rows["boot.tries"]["used"] is False
