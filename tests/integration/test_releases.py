@@ -387,6 +387,21 @@ def test_a_patch_leaves_out_what_should_not_leave_the_machine(machine):
     assert "/etc/secret" not in below["paths"]
 
 
+def test_a_patch_leaves_out_what_lies_in_a_closed_directory(machine):
+    inside = edit(machine, "etc/closed/deep/file", "CANARY\n")
+    edit(machine, "etc/motd", "fine\n")
+    (machine.current / "etc/closed").chmod(0o700)
+    inside.chmod(0o644)
+    done = machine.run("patch", "--json").json
+    assert done["paths"] == ["/etc/motd"]
+    assert "CANARY" not in done["mail"]
+    assert "closed" not in done["mail"]
+    left = {row["path"]: row["why"] for row in done["left_out"]}
+    assert left["/etc/closed/deep/file"].startswith("not everybody may read /etc/close")
+    named = machine.run("patch", "--json", "/etc/closed/deep/file").json
+    assert named["paths"] == ["/etc/closed/deep/file"]
+
+
 def test_a_patch_tells_beside_git_what_git_cannot(machine):
     (machine.current / "etc/curlrc").chmod(0o604)
     done = machine.run("patch", "--json").json

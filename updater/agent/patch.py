@@ -24,6 +24,7 @@ from updater.report.mail import LeftOut, Patch
 from updater.system.git.patch import File, difference
 
 MAX_FILE = 32 << 20  # bytes that go into a mail
+_OPEN = stat.S_IROTH | stat.S_IXOTH  # what everybody may list and enter
 
 
 def patch(room: Room, state: State, paths: Sequence[bytes]) -> Patch:
@@ -91,6 +92,8 @@ class _Maker:
 
     def _take(self, path: bytes) -> None:
         try:
+            if path not in self._paths:
+                self._require_open(path)
             before, after = self._before(path), self._after(path)
             if before != after:
                 self._check(path)
@@ -133,6 +136,26 @@ class _Maker:
             return File(mode, live_.content(self._live.root, path, found.st_size))
         except (OSError, HostError) as error:
             raise _RefusalError(str(error)) from error
+
+    def _require_open(self, path: bytes) -> None:
+        """Hold back what lies below a directory that is not for everybody.
+
+        Closed here or in the release is enough: the one may be a slip of the other.
+
+        Raises:
+            _RefusalError.
+        """
+        parent = path.rpartition(b"/")[0]
+        while parent:
+            found = live_.lstat(self._live.root, parent)
+            released = self._live.laid.metadata.get(parent)
+            modes = [found.st_mode] if found and stat.S_ISDIR(found.st_mode) else []
+            modes += [released.mode] if released and released.mode is not None else []
+            if any(mode & _OPEN != _OPEN for mode in modes):
+                raise _RefusalError(
+                    f"not everybody may read {show_path(parent)}; name it to have it in"
+                )
+            parent = parent.rpartition(b"/")[0]
 
     def _check(self, path: bytes) -> None:
         """Hold back what was not named and should not leave this machine.

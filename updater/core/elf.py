@@ -12,7 +12,7 @@ _LAYOUTS = {  # class: header (phoff, phentsize, phnum at), program header, its 
 }
 _NOTE, _BUILD_ID = 4, 3
 _MAX_HEADERS = 1024
-_MAX_NOTES = 1 << 20  # bytes
+_MAX_NOTES = 1 << 20  # bytes, of all segments of a file
 
 
 def build_id(data: bytes) -> str | None:
@@ -41,10 +41,12 @@ def _search(
 ) -> str | None:
     offset = struct.unpack_from(order + word, data, at)[0]
     size, count = struct.unpack_from(order + counts, data, counts_at)
+    budget = _MAX_NOTES
     for number in range(min(count, _MAX_HEADERS)):
         found = struct.unpack_from(order + header, data, offset + number * size)
         kind, start, length = (found[field] for field in fields)
-        if kind == _NOTE and length <= _MAX_NOTES:
+        if kind == _NOTE and length <= budget:
+            budget -= length
             name = _note(data[start : start + length], order)
             if name is not None:
                 return name

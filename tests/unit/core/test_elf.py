@@ -66,3 +66,20 @@ def test_no_damage_makes_it_fail(at, junk):
     data = elf_file(bytes(20))
     elf.build_id(data[:at] + junk + data[at + len(junk) :])
     elf.build_id(data[:at])
+
+
+def test_many_headers_of_the_same_notes_share_one_budget(monkeypatch):
+    head = bytearray(64)
+    head[:6] = b"\x7fELF\2\1"
+    struct.pack_into("<Q", head, 32, 64)
+    struct.pack_into("<HH", head, 54, 0, 1024)
+    segment = struct.pack("<IIQQQQQQ", 4, 0, 120, 0, 0, 1 << 19, 0, 0)
+    read = []
+    real = elf._note
+    monkeypatch.setattr(
+        elf,
+        "_note",
+        lambda notes, order: (read.append(len(notes)), real(notes, order))[1],
+    )
+    assert elf.build_id(bytes(head) + segment + bytes(1 << 19)) is None
+    assert read == [1 << 19, 1 << 19]

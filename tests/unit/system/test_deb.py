@@ -1,6 +1,8 @@
+import gzip
 import io
 import lzma
 import tarfile
+import tracemalloc
 
 import pytest
 
@@ -94,3 +96,24 @@ def test_a_damaged_package_is_refused_with_its_name(read, data):
 def test_a_package_that_cannot_be_read_is_the_hosts_trouble(tmp_path):
     with pytest.raises(HostError, match="cannot read"):
         deb.read_files(str(tmp_path / "none.deb"), DOC, NAMES)
+
+
+@pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g", b"X"])
+def test_a_long_name_without_end_is_refused_before_it_is_read(read, kind):
+    head = tarfile.TarInfo("././@LongLink")
+    head.type, head.size = kind, 1 << 26
+    data = head.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 26)
+    packed = gzip.compress(data, 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedError, match="a long name has over 1048576 bytes"):
+            read(ar(*CONTROL, ("data.tar.gz", packed)))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_archive_of_members_without_end_is_refused(read, monkeypatch):
+    monkeypatch.setattr(deb, "_MAX_MEMBERS", 3)
+    with pytest.raises(RefusedError, match="it has over 3 members"):
+        read(ar(*CONTROL, ("data.tar", tar([(f"x{n}", b"") for n in range(4)]))))

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from updater.core.changelogs import URGENCIES, Entry
 
 MAX_LINES = 5000  # of one entry
+_MAX_KEYS = 4096  # characters behind the semicolon that are looked at
 
 _HEADER = re.compile(
     r"(?P<source>[A-Za-z0-9][-+.\w]*) \((?P<version>[^()\s]{1,256})\)"
@@ -62,7 +63,8 @@ def _is_text(line: str) -> bool:
 def _entry(
     header: re.Match[str], lines: list[str], trailer: str, *, news: bool
 ) -> Entry:
-    keys = {name.lower(): value.lower() for name, value in _KEY.findall(header["keys"])}
+    told_keys = header["keys"][:_MAX_KEYS]
+    keys = {name.lower(): value.lower() for name, value in _KEY.findall(told_keys)}
     urgency = keys.get("urgency", "")
     told = _TRAILER.fullmatch(trailer)
     return Entry(

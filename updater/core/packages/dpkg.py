@@ -19,6 +19,7 @@ _FIELD = re.compile(
 _CONFFILES = b"\nConffiles:\n"
 _NEXT_FIELD = re.compile(rb"\n(?! )")
 _CONFFILE = re.compile(rb" (/[^\n]*) ([0-9a-f]{32}|newconffile)((?: [a-z-]+)*)")
+_MAX_CONFFILE = 8192  # bytes of a line; a path has at most 4096
 _SOURCE = re.compile(rb"(\S+)(?: \((\S+)\))?")
 _NOT_THERE = (b"config-files", b"not-installed")
 _DIVERSION_LINES = 3
@@ -115,6 +116,8 @@ def conffiles(data: bytes) -> Iterator[tuple[bytes, Conffile]]:
         end = _NEXT_FIELD.search(stanza, start)
         name = _fields(stanza).get(b"Package", b"").decode("utf-8", "replace")
         for line in stanza[start : end.start() if end else None].split(b"\n"):
+            if len(line) > _MAX_CONFFILE:
+                raise ValueError(f"a conffile of {name} has over {_MAX_CONFFILE} bytes")
             if told := _CONFFILE.fullmatch(line):
                 yield (
                     told[1].lstrip(b"/"),

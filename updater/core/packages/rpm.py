@@ -28,6 +28,7 @@ _MAX_ENTRIES = 65536
 _NUMBERS = {2: "B", 3: "H", 4: "I", 5: "Q"}  # type -> how struct calls it
 _STRINGS = (6, 8, 9)  # string, string array, translated string
 _CONFIG = 1  # flag of a file
+_MAX_PATHS = 1 << 27  # bytes of all paths of a header; a full kernel has 1 << 20
 _Made = TypeVar("_Made")
 _KEY = "gpg-pubkey"  # a key, not a package
 
@@ -162,6 +163,8 @@ def parse_header(blob: bytes, tags: Container[int]) -> Header:
     for tag, kind, offset, many in _ENTRY.iter_unpack(blob[_INTRO.size : start]):
         if tag not in tags:
             continue
+        if tag in found.strings or tag in found.numbers:
+            raise ValueError(f"tag {tag} appears twice")
         if not 0 <= offset <= length or many > length - offset:
             raise ValueError(f"tag {tag} points outside")
         at = start + offset
@@ -237,6 +240,10 @@ def _files(header: Header) -> tuple[str, list[bytes], list[bytes]]:
         raise ValueError(f"the lists of files of {name} are not equally long")
     if indexes and max(indexes) >= len(directories):
         raise ValueError(f"a file of {name} is in no directory")
+    lengths = list(map(len, directories))
+    needed = sum(map(len, bases)) + sum(lengths[index] for index in indexes)
+    if needed > _MAX_PATHS:
+        raise ValueError(f"the paths of {name} have over {_MAX_PATHS} bytes")
     paths = [
         (directories[index] + base).strip(b"/")
         for base, index in zip(bases, indexes, strict=True)

@@ -7,12 +7,14 @@ import io
 import tarfile
 from collections.abc import Callable
 from io import BufferedReader
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
 
 from updater.errors import HostError, RefusedError
 from updater.system.archive.compression import DAMAGED, decompressed
 
 MAX_FILE = 1 << 24  # bytes of a file that is wanted
+_MAX_EXTENSION = 1 << 20  # bytes of a long name or a pax header
+_MAX_MEMBERS = 1 << 20  # of an archive, with its extensions
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60  # bytes: name 16, date 12, uid 6, gid 6, mode 8, size 10, end 2
@@ -67,10 +69,40 @@ class _Plain:
         self.read: Callable[[int], bytes] = decompressed(stream)
 
 
+class _Bounded(tarfile.TarInfo):
+    """A member whose long names and pax headers are small.
+
+    tarfile reads these into memory whole, as large as the archive says they are.
+    """
+
+    _EXTENSIONS = frozenset(
+        (
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+        )
+    )
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """The member of a header."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in cls._EXTENSIONS and not 0 <= member.size <= _MAX_EXTENSION:
+            raise ValueError(f"a long name has over {_MAX_EXTENSION} bytes")
+        return member
+
+
 def _wanted(stream: _Plain, directory: str, names: tuple[str, ...]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    with tarfile.open(fileobj=cast("BinaryIO", stream), mode="r|") as archive:
-        for member in archive:
+    with tarfile.open(
+        fileobj=cast("BinaryIO", stream), mode="r|", tarinfo=_Bounded
+    ) as archive:
+        for count, member in enumerate(archive):
+            archive.members.clear()  # tarfile keeps every one that it saw
+            if count >= _MAX_MEMBERS:
+                raise ValueError(f"it has over {_MAX_MEMBERS} members")
             place = member.name.removeprefix("./")
             if not place.startswith(directory):
                 if found:

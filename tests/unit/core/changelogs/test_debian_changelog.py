@@ -137,5 +137,6 @@ def test_a_line_without_end_takes_no_time():
     parse("a (" + " " * 200_000)
     parse("a (1)" + " x" * 100_000 + "\n")
     parse("a (1) x; " + "k=v," * 100_000)
+    parse("a (1) x; " + "k" * 1_000_000)
     parse(" -- " + "<" * 200_000)
     parse("".join(rng.choice("a (1);=-") for _ in range(200_000)))

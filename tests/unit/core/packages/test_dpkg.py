@@ -120,3 +120,9 @@ def test_conffiles_tell_checksum_and_whether_they_are_obsolete():
 def test_a_diversion_that_is_cut_is_refused_with_its_line():
     with pytest.raises(ValueError, match="line 4"):
         dpkg.diversions(b"/bin/sh\n/bin/sh.distrib\ndash\n/bin/x\n")
+
+
+def test_a_line_of_a_conffile_without_end_is_refused():
+    line = b" /x" + b" newconffile" * 100_000 + b"!"
+    with pytest.raises(ValueError, match="a conffile of a has over 8192 bytes"):
+        list(dpkg.conffiles(b"Package: a\nConffiles:\n" + line + b"\n"))

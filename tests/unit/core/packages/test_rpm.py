@@ -1,5 +1,6 @@
 import struct
 import time
+import tracemalloc
 
 import pytest
 from support import rpmdb
@@ -173,3 +174,26 @@ def test_a_header_is_read_although_tags_nobody_asked_for_are_odd(tmp_path):
     blob = struct.pack(">II", count + 1, length) + odd + whole[8:]
     data = rpmdb.database(tmp_path / "db", [blob])
     assert [package.name for package in rpm.parse(data)] == ["bash"]
+
+
+def test_a_tag_that_appears_twice_is_refused():
+    twice = rpmdb.header([(1000, "a"), (1000, "b")])
+    with pytest.raises(ValueError, match="tag 1000 appears twice"):
+        rpm.parse_header(twice, rpm.PACKAGE)
+
+
+def test_paths_that_grow_beyond_their_header_are_refused_before_they_are_made(tmp_path):
+    count = 4096
+    bomb = rpmdb.package(
+        "bomb",
+        numbers=[(1116, [0] * count)],
+        lists=[(1117, ["b"] * count), (1118, ["/" + "a" * (1 << 18)])],
+    )
+    data = rpmdb.database(tmp_path / "db", [bomb])
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="the paths of bomb have over"):
+            list(rpm.listed(data))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26  # of 1 GiB
+    finally:
+        tracemalloc.stop()
