@@ -275,7 +275,7 @@ def _all_keys() -> Iterator[str]:
 def _nearest(word: str, known: Iterable[str]) -> str | None:
     import difflib  # noqa: PLC0415 - only for a mistake; status does not pay for it
 
-    close = difflib.get_close_matches(word, list(known), 1)
+    close = difflib.get_close_matches(word.lower(), list(known), 1)
     return close[0] if close else None
 
 

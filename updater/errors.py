@@ -92,6 +92,10 @@ class HostError(OsupdateError):
     code = "host"
 
 
+class BrokenStateError(HostError):
+    """What this machine remembers is broken, or a newer version wrote it."""
+
+
 class NoSpaceError(HostError):
     """The disk is too full; the message has both numbers."""
 

@@ -31,6 +31,7 @@ BROKEN = [
     "[deploy]\npath = 'elsewhere'\n",
     "[deploy]\npaht = '/elsewhere'\n",
     "[delpoy]\npath = '/elsewhere'\n",
+    "[DEPLOY]\npath = '/elsewhere'\n",
     "[deploy]\npath = '/{}'\n[boot]\nloader = 'gurb'\n",
     "[deploy]\npath = '/{}'\nmode = 'chekout'\nkeep = 'two'\n",
 ]

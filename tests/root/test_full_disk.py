@@ -212,3 +212,21 @@ def test_the_disk_fills_up_during_the_trial(machine, disk):
     assert machine.leftovers() == []
     machine.run("revert")
     assert machine.running == "1.0"
+
+
+def test_a_machine_goes_back_without_a_byte_that_is_free(machine, disk):
+    disk(machine.root / "var/lib", size="80m")
+    (machine.root / "var/lib/deploy").mkdir()
+    machine.configure(deploy={"path": "/var/lib/deploy", "keep": 9})
+    machine.deploy = "var/lib/deploy"
+    machine.finish("apply", "1.0")
+    machine.finish("apply", "1.1")
+    filler = fill(machine.root / "var/lib")
+    assert os.statvfs(machine.state_dir).f_bavail == 0
+    refused = machine.finish("hold", "--reason", "x", code=FULL)
+    assert "osupdate gc" not in refused.err  # it would remove nothing
+    assert "Now 1.0" in machine.finish("revert").out
+    assert machine.running == "1.0"
+    filler.unlink()
+    machine.finish("unhold")
+    assert (machine.state_dir / "reserve").stat().st_size == 1 << 16

@@ -9,7 +9,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 
-from updater.agent import care, credentials
+from updater.agent import care, credentials, memory
 from updater.agent import look as looking
 from updater.agent.room import BUILT, Room
 from updater.core import machine, urls
@@ -55,6 +55,10 @@ def _load(room: Room) -> tuple[State, list[Finding]]:
     except OsupdateError as error:
         return State(), [Finding("problem", "state", str(error), error.hint)]
     text = f"{plural(len(state.deployments), 'deployment')}, phase {state.phase}"
+    try:
+        memory.require_whole(room.layout)
+    except OsupdateError as error:
+        return state, [Finding("problem", "state", str(error), error.hint)]
     return state, [Finding("ok", "state", text)]
 
 

@@ -144,9 +144,8 @@ def _restore(
     room: Room, state: State, live: Live, wanted: Sequence[LocalChange]
 ) -> Restored:
     record, paths = live.record, [change.path for change in wanted]
-    first = show_path(paths[0])
-    many = f"{plural(len(paths), 'path')} of {safe(record.version)}, {first} is one"
-    told = first if len(paths) == 1 else many
+    # Everybody may read the ledger, and not every name.
+    told = f"{plural(len(paths), 'path')} of {safe(record.version)}"
     origins = _origins(live, room, paths)
     if "a complete fetch" in origins:
         room.require_network()

@@ -10,14 +10,20 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from updater.agent import public
+from updater.agent import memory, public
 from updater.agent.adopt import adopt
 from updater.core import machine, nodeid, rollout
 from updater.core.index import Index, Row, from_bytes
 from updater.core.plan import Owner
 from updater.core.policy import device_time
 from updater.core.signers import ROLES
-from updater.errors import ConfigError, HostError, RefusedError
+from updater.core.text import safe
+from updater.errors import (
+    BrokenStateError,
+    ConfigError,
+    HostError,
+    RefusedError,
+)
 from updater.model import (
     Accepted,
     DeploymentId,
@@ -32,7 +38,7 @@ from updater.model import (
     TrustMode,
 )
 from updater.settings import UNSUPPORTED, AbsolutePath, Settings
-from updater.system import boot, clock
+from updater.system import boot, clock, fs
 from updater.system.layout import Layout
 from updater.system.ledger import Ledger
 from updater.system.lockfile import locked
@@ -261,10 +267,14 @@ class Room:
             BusyError, HostError.
         """
         self.layout.make()
+        if command == "revert":
+            fs.use_reserve(self.layout.reserve)
         if command in LAYING and not self.owner.privileged:
             self.watcher.notice(WITHOUT_ROOT)
         with locked(self.layout.lock, command, self.now()):
-            state = self.load()
+            state = self._recover() if command == "revert" else self.load()
+            if command == "apply":
+                memory.require_whole(self.layout)
             if state.deployments and not os.path.exists(self.layout.state):
                 count = len(state.deployments)
                 self.tell("adopt", f"state.json was absent; {count} deployments found")
@@ -272,7 +282,9 @@ class Room:
                     f"state.json was absent; {count} deployments are known again"
                 )
                 self.save(state)
-            yield state
+            keep = self.settings.deploy.keep
+            with memory.honest_about_space(self.layout, state, self.booted(), keep):
+                yield state
 
     def load(self) -> State:
         """The saved state; when it is absent, what the deployments on disk tell.
@@ -286,9 +298,30 @@ class Room:
         self.linked = state.linked
         return state
 
+    def look(self) -> tuple[State, str | None]:
+        """The saved state; else what the disk tells, and what is wrong with the file.
+
+        Raises:
+            HostError: it cannot be read.
+        """
+        try:
+            return self.load(), None
+        except BrokenStateError as error:
+            return adopt(self.layout, self.booted()), str(error)
+
+    def _recover(self) -> State:
+        """The saved state; a broken one is put aside, and made again from the disk."""
+        state, trouble = self.look()
+        if trouble is not None:
+            place = memory.move_aside(self.layout, self.now())
+            self.tell("adopt", f"{safe(trouble, 300)}; moved to {place}")
+            self.watcher.notice(f"{trouble}; it is kept as {place}")
+        return state
+
     def save(self, state: State) -> State:
         """Put the state on disk, with what people without privileges may see."""
         self.store.save(state)
+        fs.keep_reserve(self.layout.reserve)
         self.linked = state.linked
         public.show_booted(self.layout, self.booted())
         if self.knows(*PLACE):

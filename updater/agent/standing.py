@@ -11,7 +11,7 @@ from updater.model import Checked, Offer, Record, State, Status, TrustMode, Wait
 
 def status(room: Room) -> Status:
     """Everything that `status` shows."""
-    state = room.load()
+    state, trouble = room.look()
     booted = room.booted()
     running = machine.find(state, booted)
     target = machine.find(state, state.target)
@@ -36,6 +36,7 @@ def status(room: Room) -> Status:
         log=room.accepted(state),
         turn=room.turn(state, available(state, running)),
         device_time=room.device_time(state),
+        trouble=trouble,
         pinned=room.mode is not TrustMode.UNSIGNED and room.is_pinned(),
         waiting=_waiting(room, state, target),
     )

@@ -32,6 +32,9 @@ from updater.model.unattended import Ticked as Ticked
 from updater.model.unattended import Waited as Waited
 from updater.model.unattended import Waiting as Waiting
 
+DeploymentName = Annotated[
+    DeploymentId, Meta(pattern=r"^[0-9]{1,16}-[0-9a-f]{7}\.[0-9]{1,9}\Z")
+]
 Floor = Annotated[int, Meta(ge=0, lt=1 << 53)]
 
 MANIFEST_PATH = b"usr/lib/osupdate/manifest"
@@ -149,13 +152,13 @@ class Record(Struct, frozen=True, omit_defaults=False):
     devices; not when somebody without root privileges laid it out.
     """
 
-    id: DeploymentId
+    id: DeploymentName
     commit: ObjectId
     version: str
     number: int
     tag: ObjectId | None
     created: int
-    staged_at: int
+    staged_at: Annotated[int, Meta(ge=0, lt=1 << 37)]  # to the year 6325
     size: int
     headline: str
     signed: bool
@@ -236,9 +239,9 @@ class State(Struct, frozen=True):
     format: int = 1
     phase: Phase = Phase.IDLE
     deployments: tuple[Record, ...] = ()
-    target: DeploymentId | None = None
-    origin: DeploymentId | None = None
-    previous: DeploymentId | None = None
+    target: DeploymentName | None = None
+    origin: DeploymentName | None = None
+    previous: DeploymentName | None = None
     download: Download | None = None
     offer: Offer | None = None
     last_check: Check | None = None
@@ -277,6 +280,7 @@ class Status(Struct, frozen=True):
     the channel says, `turn` why it is not this machine's turn, `device_time` what
     expiry is judged at. `pinned`: /etc says which keys count; nothing rotates them.
     `waiting` is the first closed gate, where a staged release waits.
+    `trouble`: why state.json cannot be read.
     """
 
     state: State
@@ -299,6 +303,7 @@ class Status(Struct, frozen=True):
     device_time: int = 0
     pinned: bool = False
     waiting: Waiting | None = None
+    trouble: str | None = None
 
 
 class Obstacle(Struct, frozen=True):

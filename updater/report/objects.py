@@ -64,6 +64,7 @@ def status(value: Status) -> Object:
         "url": value.url or None,
         "trust": None if "trust.mode" in value.doubts else value.mode.value,
         "doubts": list(value.doubts),
+        "trouble": value.trouble,
         "log": log(value.log),
         "expired": is_expired(value),
         "turn": value.turn,

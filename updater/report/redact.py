@@ -50,6 +50,8 @@ def redact(report: Report, closed: tuple[bytes, ...]) -> Report:
     """
     secret = {c.path for c in report.files if _is_secret(c.old) or _is_secret(c.new)}
     files = [c for c in report.files if not c.path.startswith(closed)]
+    shut = {c.path for c in report.files if c.path.startswith(closed)}
+    hiding = tuple(secret | shut)
     problems = report.problems
     if len(files) > LISTED:
         left = len(files) - LISTED
@@ -59,7 +61,7 @@ def redact(report: Report, closed: tuple[bytes, ...]) -> Report:
         report,
         files=tuple(map(_file, files[:LISTED])),
         directories=tuple(
-            place
+            replace(place, grows=None) if _tells(place.path, hiding) else place
             for place in report.directories
             if not (place.path + b"/").startswith(closed)
         ),
@@ -81,6 +83,11 @@ def redact(report: Report, closed: tuple[bytes, ...]) -> Report:
         ),
         problems=problems,
     )
+
+
+def _tells(place: bytes, hiding: Iterable[bytes]) -> bool:
+    """Whether the size of a place is that of a hidden file, and of some others."""
+    return any(path == place or path.startswith(place + b"/") for path in hiding)
 
 
 def _is_secret(node: Node | None) -> bool:

@@ -90,6 +90,9 @@ def offered(offer: Offer) -> str:
 
 def summary(status: Status) -> str:
     """The first line: how things stand."""
+    if status.trouble is not None:
+        runs = safe(status.running.version) if status.running else "nothing"
+        return f"PROBLEM: {status.trouble}; {runs} runs"
     running = safe(status.running.version) if status.running else ""
     target = safe(status.target.version) if status.target else "a release"
     channel = safe(status.channel, 80)
@@ -139,6 +142,8 @@ def one_line(status: Status) -> str:
     """For a prompt or motd: `status --short`."""
     running = safe(status.running.version) if status.running else "nothing deployed"
     how = condition(status)
+    if status.trouble is not None:
+        return f"osupdate: {running}, what it remembers is broken"
     if how is Condition.AVAILABLE or how is Condition.HELD:
         assert status.available is not None
         version = safe(status.available.version or status.available.commit[:7], 80)
@@ -157,6 +162,8 @@ def text(status: Status) -> list[str]:
     if deployments:
         lines += [*deployments, ""]
     lines += [f"{name:<9} {line}".rstrip() for name, line in _facts(status)]
+    if status.trouble is not None:
+        return [*lines, "Go back: osupdate revert     More: osupdate doctor"]
     return [*lines, *_next(status)]
 
 

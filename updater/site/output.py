@@ -21,6 +21,7 @@ from updater.system import fs
 
 MARKER = ".osupdate-site"
 FORMAT = 1
+_DIRECTORIES = ("releases", "compare")
 _OURS = re.compile(r"index\.html|feed\.(atom|json)|(releases|compare)/[^/\0]+\.html")
 
 
@@ -66,6 +67,8 @@ def write(
     fs.make_directories(os.path.abspath(directory))
     with _alone(directory):
         before = _read(directory)
+        for name in _DIRECTORIES:
+            _require_own(os.path.join(directory, name))
         stale = {
             page.path for page in pages if not _is_current(page, before, directory)
         }
@@ -82,9 +85,23 @@ def write(
     return Written(len(stale), len(pages) - len(stale), len(gone))
 
 
+def _require_own(place: str) -> None:
+    """Refuse a directory of ours that leads elsewhere, to somebody else's files.
+
+    Raises:
+        RefusedError.
+    """
+    if os.path.islink(place):
+        raise RefusedError(
+            f"{place} is a symlink, and site writes and deletes behind none",
+            hint=f"If it is not needed: rm {place}",
+        )
+
+
 def _replace(place: str, page: Page) -> None:
     try:
         fs.make_directories(os.path.dirname(os.path.abspath(place)))
+        _require_own(os.path.dirname(place))
         fs.write_durably(place, page.make())
     except OsupdateError as error:
         error.unchanged = "Every page is whole, old or new; the next run goes on."
@@ -137,6 +154,17 @@ def _save(directory: str, pages: dict[str, str]) -> None:
 
 
 def _remove(directory: str, paths: set[str]) -> None:
-    for path in sorted(paths):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(directory, path))
+    root = os.open(directory, fs.DIRECTORY & ~os.O_NOFOLLOW)
+    try:
+        for path in sorted(paths):
+            parent, _, name = os.fsencode(path).rpartition(b"/")
+            with contextlib.suppress(FileNotFoundError):
+                inside = fs.open_beneath(root, parent)
+                try:
+                    os.unlink(name, dir_fd=inside)
+                finally:
+                    os.close(inside)
+    except OSError as error:
+        raise fs.host_error(error, f"cannot delete old pages in {directory}") from error
+    finally:
+        os.close(root)

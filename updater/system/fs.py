@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from updater.core.text import size
 from updater.errors import HostError, NoSpaceError
 
+RESERVE = 1 << 16  # bytes: a state.json, lines of the ledger, and a link
 _FICLONE = 0x40049409  # linux/fs.h; the clone shares extents with its source
 _WRITE_NOW = 2  # SYNC_FILE_RANGE_WRITE
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -306,6 +307,29 @@ def free_bytes(path: str) -> int:
         path = os.path.dirname(path)
     facts = os.statvfs(path)
     return facts.f_bavail * facts.f_frsize
+
+
+def keep_reserve(path: str) -> None:
+    """Hold a little of the disk for worse days, while there is plenty."""
+    if os.path.lexists(path) or free_bytes(path) < 16 * RESERVE:
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(OSError):
+        fd = os.open(path, flags, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, RESERVE)
+        finally:
+            os.close(fd)
+
+
+def use_reserve(path: str) -> None:
+    """Give the reserve up where the disk has less than that, or no inode."""
+    facts = os.statvfs(os.path.dirname(path))
+    full = facts.f_bavail * facts.f_frsize < RESERVE
+    if full or (facts.f_files and not facts.f_favail):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+            fsync_dir(os.path.dirname(path))
 
 
 def clone(source: int, target: int) -> bool:

@@ -29,6 +29,11 @@ class Layout(Struct, frozen=True):
         return os.path.join(self.state_dir, "state.json")
 
     @property
+    def reserve(self) -> str:
+        """Room on the disk that only going back may use."""
+        return os.path.join(self.state_dir, "reserve")
+
+    @property
     def ledger(self) -> str:
         """ledger.jsonl."""
         return os.path.join(self.state_dir, "ledger.jsonl")

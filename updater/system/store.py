@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from updater.core.text import safe
-from updater.errors import HostError
+from updater.errors import BrokenStateError, HostError
 from updater.model import Phase, State
 from updater.system.fs import write_durably
 
@@ -29,7 +29,8 @@ class Store:
         """The saved state; a file that is absent is first contact, an empty State.
 
         Raises:
-            HostError: the file is broken, unreadable, or of a newer format.
+            BrokenStateError: the file is broken, or of a newer format.
+            HostError: it is unreadable.
         """
         try:
             with open(self.path, "rb") as file:
@@ -45,7 +46,7 @@ class Store:
                 if raw.get(key, known[0]) not in known:
                     raise self._newer(key, raw[key])
             state = msgspec.convert(raw, State)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._broken(str(error)) from error
         self._raw = raw
         return state
@@ -57,15 +58,15 @@ class Store:
         write_durably(self.path, data + b"\n")
         self._raw = raw
 
-    def _newer(self, key: str, value: object) -> HostError:
-        return HostError(
+    def _newer(self, key: str, value: object) -> BrokenStateError:
+        return BrokenStateError(
             f"{self.path} says {key} {safe(str(value), 40)}, which this osupdate "
             "does not know: a newer one wrote it",
             hint="What is booted and the deployments on disk are untouched.",
         )
 
-    def _broken(self, reason: str) -> HostError:
-        return HostError(
+    def _broken(self, reason: str) -> BrokenStateError:
+        return BrokenStateError(
             f"{self.path} is broken: {safe(reason, 200)}",
             hint="What is booted and the deployments on disk are untouched. Move the "
             "file away to start anew from them; holds and the pin are then forgotten.",

@@ -170,3 +170,17 @@ def test_a_page_is_not_trusted_to_be_there_after_a_cut(out):
     assert tree(out)[INDEX] == b"b"
     output.write(out, [page(INDEX, "a")])
     assert tree(out)[INDEX] == b"a"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_nothing_is_written_or_deleted_behind_a_link(out, tmp_path, gone):
+    output.write(out, [page(RELEASE, "one"), page(INDEX, "two")])
+    victim = tmp_path / "victim"
+    os.rename(os.path.join(out, "releases"), victim)
+    (victim / "1.html").write_text("precious")
+    os.symlink(victim, os.path.join(out, "releases"))
+    before = tree(out), tree(victim)
+    pages = [page(INDEX, "two")] if gone else [page(RELEASE, "new"), page(INDEX, "two")]
+    with pytest.raises(RefusedError, match="releases is a symlink"):
+        output.write(out, pages)
+    assert (tree(out), tree(victim)) == before

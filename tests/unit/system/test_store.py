@@ -50,7 +50,7 @@ def test_what_was_saved_is_loaded(path):
 
 def test_keys_of_a_newer_version_are_written_back_at_every_level(path):
     store = Store(path)
-    store.save(State(deployments=(record("a"), record("b"))))
+    store.save(State(deployments=(record("1-aaaaaaa.0"), record("2-bbbbbbb.0"))))
     with open(path) as file:
         raw = json.load(file)
     raw["lease"] = {"until": 5}
@@ -60,7 +60,7 @@ def test_keys_of_a_newer_version_are_written_back_at_every_level(path):
 
     store = Store(path)
     loaded = store.load()
-    store.save(State(deployments=(loaded.deployments[1], record("c"))))
+    store.save(State(deployments=(loaded.deployments[1], record("3-ccccccc.0"))))
     with open(path) as file:
         after = json.load(file)
     assert after["lease"] == {"until": 5}

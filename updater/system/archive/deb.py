@@ -14,7 +14,7 @@ from updater.system.archive.compression import DAMAGED, decompressed
 
 MAX_FILE = 1 << 24  # bytes of a file that is wanted
 _MAX_EXTENSION = 1 << 20  # bytes of a long name or a pax header
-_MAX_MEMBERS = 1 << 20  # of an archive, with its extensions
+_MAX_MEMBERS = 1 << 18  # of an archive, with its extensions
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60  # bytes: name 16, date 12, uid 6, gid 6, mode 8, size 10, end 2
@@ -100,7 +100,6 @@ def _wanted(stream: _Plain, directory: str, names: tuple[str, ...]) -> dict[str,
         fileobj=cast("BinaryIO", stream), mode="r|", tarinfo=_Bounded
     ) as archive:
         for count, member in enumerate(archive):
-            archive.members.clear()  # tarfile keeps every one that it saw
             if count >= _MAX_MEMBERS:
                 raise ValueError(f"it has over {_MAX_MEMBERS} members")
             place = member.name.removeprefix("./")
