@@ -78,7 +78,7 @@ def test_status_says_who_why_and_what_to_do(lock, service):
     assert lines[0] == "Group default: 1 of 1 slot held, 1 waiting"
     assert re.match(r"web3 49d77c9c02aa +\d\d:\d\d:\d\d \(\ds\) +granted", lines[4])
     assert "-> 2.0" in lines[4]
-    assert re.match(r"1 \S+ e71126ecb73e \(you\) +\d\d:\d\d:\d\d", lines[6])
+    assert re.match(r"1 \S+ 3b9e689dc22b \(you\) +\d\d:\d\d:\d\d", lines[6])
     assert (
         "Stuck? osupdate lock release 49d77c9c02aa4d3e --group default --reason TEXT"
         in lines
@@ -139,7 +139,7 @@ def test_slots_and_drain_change_a_group_and_are_in_the_log(lock, service):
 
 
 def test_proof_is_asked_for_and_given(lock, service):
-    node = "e71126ecb73e3428168681acbced5608"
+    node = "3b9e689dc22b65634b3da07917bdeada"
     service.lock(node, Osupdate_Target="2.0")
     code, out, _ = lock("release")
     assert code == 3
