@@ -305,10 +305,13 @@ def test_channels_may_be_in_a_repository_of_their_own(publisher, tmp_path):
 
 def test_publish_offers_what_it_published(publisher, tmp_path):
     rootfs = make_rootfs(tmp_path / "rootfs", {"etc/motd": "2.0\n"})
+    notes = publisher.repo.parent / "notes.md"
+    notes.write_text("# A release that is offered at once\n")
     arguments = (
         "publish", rootfs, "--repo", publisher.repo, "--product", "acme-gw",
         "--version", "2.0", "--arch", "amd64", "--key", publisher.ring["release"],
         "--channel", "testing", "--channel-key", publisher.ring["channel"],
+        "--notes", notes,
     )  # fmt: skip
     publisher.machine.run(*arguments)
     assert publisher.entry("testing").release == "2.0"
