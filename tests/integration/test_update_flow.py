@@ -755,14 +755,15 @@ def test_a_pinned_deployment_is_not_collected(machine):
     assert "1.1" in machine.versions
 
 
-def test_gc_keeps_a_deployment_whose_seeds_somebody_wrote(updated):
+@pytest.mark.parametrize("name", ["var/lib/seed", "var/lib/new", "srv/precious"])
+def test_gc_keeps_a_deployment_whose_seeds_somebody_wrote(updated, name):
     old = updated.deployments / updated.state["deployments"][0]["id"]
-    (old / "var/lib/seed").write_text("precious\n")
+    (old / name).write_text("precious\n")
     updated.run("apply")
     assert "1.0" in updated.versions
     done = updated.run("gc")
-    assert "/var/lib/seed" in done.out + done.err
-    assert (old / "var/lib/seed").read_text() == "precious\n"
+    assert f"/{name}" in done.out + done.err
+    assert (old / name).read_text() == "precious\n"
 
 
 def test_a_failing_health_check_goes_back_by_itself(updated, story):

@@ -60,7 +60,7 @@ def choose(
 def written_seeds(
     path: str,
     rows: Mapping[bytes, Row],
-    directories: Iterable[bytes],
+    directories: Sequence[bytes],
     persistent: Sequence[bytes],
 ) -> list[bytes]:
     """The paths below persistent directories of a deployment that are not as staged."""
@@ -70,7 +70,7 @@ def written_seeds(
     root = os.open(path, _DIRECTORY)
     try:
         found = [change.path for change in changes.changed(root, seeds)[0]]
-        added = [change.path for change in changes.strays(root, known)]
+        added = [change.path for change in changes.strays(root, known, directories)]
     finally:
         os.close(root)
     return sorted((*found, *(name for name in added if is_seed(name))))

@@ -262,6 +262,14 @@ def test_strays_are_named_once_with_their_directory(root, tmp_path):
     ]
 
 
+def test_a_stray_in_a_directory_that_should_be_empty_is_named(root, tmp_path):
+    (tmp_path / "opt/deep").mkdir(parents=True)
+    (tmp_path / "opt/stray").write_text("")
+    (tmp_path / "a").write_text("")
+    found = changes.strays(root, [b"a", b"opt"], [b"a", b"opt"])
+    assert [c.path for c in found] == [b"opt/deep", b"opt/stray"]
+
+
 def test_looking_whether_extents_can_be_shared_leaves_nothing(tmp_path):
     assert fs.can_clone(str(tmp_path)) in (True, False)
     assert os.listdir(tmp_path) == []

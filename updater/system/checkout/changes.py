@@ -81,9 +81,20 @@ def _kind(now: Stat, expected: Stat) -> str:
     return "modified" if same else "metadata"
 
 
-def strays(root: int, known: Iterable[bytes]) -> list[LocalChange]:
-    """What lies in a deployment without being in its release; directories collapsed."""
+def strays(
+    root: int, known: Iterable[bytes], directories: Iterable[bytes] = ()
+) -> list[LocalChange]:
+    """What lies in a deployment without being in its release; directories collapsed.
+
+    Args:
+        root: descriptor of the deployment's directory.
+        known: the release's paths.
+        directories: those of them that may be empty there: nothing known tells that
+            something can lie in them. Another filesystem that is mounted on one is
+            not looked into.
+    """
     present = set(known)
+    empty = present.intersection(directories)
     parents = {b""}
     for path in present:
         parent = path.rpartition(b"/")[0]
@@ -91,12 +102,15 @@ def strays(root: int, known: Iterable[bytes]) -> list[LocalChange]:
             parents.add(parent)
             parent = parent.rpartition(b"/")[0]
     found: list[LocalChange] = []
-    for directory in sorted(parents):
+    device = os.fstat(root).st_dev
+    for directory in sorted(parents | empty):
         try:
             fd = fs.open_beneath(root, directory)
         except OSError:
             continue
         try:
+            if directory not in parents and os.fstat(fd).st_dev != device:
+                continue
             for name in map(os.fsencode, os.listdir(fd)):
                 path = directory + b"/" + name if directory else name
                 if path not in present and path not in parents:
