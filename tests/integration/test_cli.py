@@ -131,12 +131,16 @@ def test_a_reader_that_goes_away_is_no_error():
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_output_that_cannot_be_written_is_an_error():
+def test_output_that_cannot_be_written_is_an_error(machine):
     with open("/dev/full", "w") as full:
         done = osupdate("help", "exit-codes", stdout=full)
-    assert done.returncode == 1
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
+        json_ = osupdate("--json", "status", "--root", machine, stdout=full)
+    for one in (done, json_):
+        assert one.returncode == 7
+        assert one.stderr == (
+            "osupdate: no space: cannot write the output: No space left on device\n"
+            "  (exit 7)\n"
+        )
 
 
 def test_a_terminal_without_utf8_gets_ascii(machine):

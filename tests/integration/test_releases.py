@@ -499,6 +499,17 @@ def test_what_is_not_the_releases_is_refused_and_nothing_changes(machine, path):
     assert machine.everything() == before
 
 
+def test_the_way_to_be_rid_of_a_path_is_that_of_the_deployment(machine):
+    extra = machine.current.resolve() / "etc/it is mine"
+    extra.write_text("x")
+    done = machine.run("restore", "/etc/it is mine", code=2)
+    assert f"To be rid of it: rm -r '{extra}'" in done.err
+    assert extra.exists()
+    done = machine.run("restore", "/etc/nothing", code=2)
+    assert "there is no /etc/nothing, neither here nor in" in done.err
+    assert "rm " not in done.err
+
+
 def test_release_owned_paths_below_persistent_ones_are_restored(machine):
     edit(machine, "var/lib/dpkg/status", "mine\n")
     machine.run("restore", "/var/lib/dpkg/status")

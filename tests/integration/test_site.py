@@ -396,11 +396,11 @@ def test_the_command_says_what_it_did(place, capsys, monkeypatch):
     monkeypatch.chdir(place.path)
     code = main(["site", "acme.git", place.out, "--trust", place.signers.name])
     told = capsys.readouterr()
-    assert code == 0
+    assert code == 3
     assert told.out == (
+        "NOT VERIFIED: 1 of 3 releases\n"
         f"{place.out}: 3 releases, the newest is 1.3\n"
         "8 pages made, 0 as before, 0 removed\n"
-        "1 of 3 are not verified\n"
     )
     assert "[1/2] read      3 releases" in told.err
     assert "[2/2] write     8 pages" in told.err

@@ -621,6 +621,29 @@ def test_everything_anew_on_request(updated, story):
 # --- refusals
 
 
+def test_a_release_that_was_named_tells_nothing_of_the_channel(machine):
+    machine.run("apply", "1.0")
+    done = machine.run("status", "--exit-code", code=4)
+    assert done.out.startswith("Not checked yet: cannot tell if 1.0 is current\n")
+    machine.run("check")
+    machine.run("apply", "1.1")
+    done = machine.run("status", "--exit-code", code=100)
+    assert done.out.startswith("Update available: 1.2 ")
+
+
+def test_revert_does_not_go_forward_to_what_never_ran(machine):
+    machine.run("apply", "1.0")
+    machine.run("apply", "1.1", "--no-arm")
+    machine.run("revert")
+    machine.run("unhold")
+    before = trees.everything(machine.deployments)
+    refused = machine.run("revert", code=1)
+    assert "no deployment here is older, or ran before" in refused.err
+    assert "To run it all the same: osupdate revert 1.1" in refused.err
+    assert machine.running == "1.0"
+    assert trees.everything(machine.deployments) == before
+
+
 def test_an_older_release_is_refused_until_it_is_allowed(machine, story):
     machine.run("apply", "1.1")
     before = trees.everything(machine.deployments)

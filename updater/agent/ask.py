@@ -28,13 +28,13 @@ def find_offer(room: Room, state: State, wanted: str | None) -> tuple[State, Off
             # Trust may have been accepted before the rest failed.
             room.save(replace(room.load(), last_check=failed))
         raise
-    now = room.now()
-    state = replace(state, last_check=Check(now), last_success_at=now)
     known = state.offer
     if known is not None and known.commit == offer.commit and offer.number is None:
         offer = replace(offer, number=known.number)
-    if wanted is None:
-        state = replace(state, offer=offer)
+    if _as_remote_name(wanted) is None:
+        # Only this tells what is newest; a release that was named does not.
+        now = room.now()
+        state = replace(state, last_check=Check(now), last_success_at=now, offer=offer)
     room.save(state)
     return state, offer
 

@@ -6,6 +6,7 @@ symlink. What the release does not have is left alone.
 """
 
 import os
+import shlex
 import stat
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
@@ -105,9 +106,13 @@ def _require_released(room: Room, live: Live, path: bytes) -> None:
         )
     known = path in live.entries or path in dict(live.plan.directories)
     if not known and path not in {special.path for special in live.plan.specials}:
+        here = live_.lstat(live.root, path) is not None
+        where = shlex.quote(f"{live.path}{show_path(path)}")
         raise UsageError(
-            f"{show_path(path)} is not in {version}, so there is nothing to restore",
-            hint=f"To be rid of it: rm {show_path(path)}",
+            f"{show_path(path)} is not in {version}, so there is nothing to restore"
+            if here
+            else f"there is no {show_path(path)}, neither here nor in {version}",
+            hint=f"To be rid of it: rm -r {where}" if here else None,
         )
 
 

@@ -219,8 +219,11 @@ def _nowhere(state: State, booted: DeploymentId | None) -> HostError:
             hint=f"{hint} --allow-downgrade",
         )
     name = safe(others[-1].version)
+    why = "every other deployment is held"
+    if not all(machine.is_held(state, record.commit) for record in others):
+        why = "no deployment here is older, or ran before, without being held"
     return HostError(
-        f"every other deployment is held; {name} is the newest of them",
+        f"{why}; {name} is the newest of them",
         hint=f"To run it all the same: osupdate revert {name}",
     )
 

@@ -3,6 +3,7 @@
 `main` parses, runs one verb, and prints the error of a failed one, once.
 """
 
+import errno
 import os
 import sys
 from argparse import Namespace
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from updater.cli.console import Console
 from updater.cli.parser import parse
-from updater.errors import OsupdateError, UsageError, not_loadable
+from updater.errors import NoSpaceError, OsupdateError, UsageError, not_loadable
 from updater.report import objects
 
 INTERRUPTED = 130  # 128 + SIGINT
@@ -59,8 +60,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leave:  # argparse, after --help and --version
         return int(leave.code or 0)
     except Exception as error:  # noqa: BLE001 - the edge: nobody above could tell
+        if isinstance(error, OSError) and _is_output_full(error):
+            return _report(_without_output(console), _output_full(error))
         return _report(console, _internal(error))
     return code
+
+
+def _is_output_full(error: OSError) -> bool:
+    return error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _output_full(error: OSError) -> OsupdateError:
+    full = NoSpaceError(f"cannot write the output: {error.strerror}", unchanged="")
+    full.__cause__ = error
+    return full
+
+
+def _without_output(console: Console) -> Console:
+    """Let what is not written yet go: it would be tried once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    console.json = False
+    return console
 
 
 def _internal(error: Exception) -> OsupdateError:

@@ -130,7 +130,8 @@ class Console:
 
     def warn(self, text: str) -> None:
         """A message for a person."""
-        print(self._fit(text), file=sys.stderr, flush=True)
+        lines = [self._fit(line) for line in text.split("\n")]
+        print("\n".join(lines), file=sys.stderr, flush=True)
 
     def error(self, word: str, message: str, below: Iterable[str]) -> None:
         """An error, its further lines indented."""

@@ -7,6 +7,8 @@ from typing import Any
 from updater.cli import publisher
 from updater.report.words import plural
 
+UNVERIFIED = 3  # as everything that a key does not vouch for
+
 
 def add(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
     """Put the verb into the parser."""
@@ -49,7 +51,7 @@ def run(args: Namespace) -> int:
         args.console.object(build.to_json(built))
     else:
         args.console.lines(build.text(built), answer=True)
-    return 0
+    return UNVERIFIED if args.trust and built.unverified else 0
 
 
 class _Progress:

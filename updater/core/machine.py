@@ -85,14 +85,19 @@ def find(state: State, wanted: DeploymentId | None) -> Record | None:
 
 
 def previous(state: State, booted: DeploymentId | None) -> Record | None:
-    """Where `revert` goes: what ran before; else the newest other that is not held."""
+    """Where `revert` goes: what ran before; else the newest that is older.
+
+    Nothing that is held, and never forward to what was only laid out.
+    """
     others = [
         record
         for record in state.deployments
         if record.id not in (booted, state.target) and not is_held(state, record.commit)
     ]
     before = [record for record in others if record.id == state.previous]
-    found = before or others
+    if running := find(state, booted):
+        others = [record for record in others if record.number < running.number]
+    found = before or sorted(others, key=lambda record: record.number)
     return found[-1] if found else None
 
 

@@ -89,11 +89,16 @@ def _sentence(answer: Answer) -> str:
         return _no(answer, newest, first, what)
     assert first is not None
     since = f"since {_release(first.release)}"
-    told = f"{_thing(answer, newest)}, {since}"
+    told = f"{_thing(answer, first)}, {since}"
     if not answer.exact:
         told += " or a release before it that is not known here"
+    if not answer.question.is_cve and newest.version != first.version:
+        told += f", {safe(newest.version or '', 80)} in {_release(newest.release)}"
     if answer.running is not None and answer.running.has:
-        return f"Yes: {told}; it runs here"
+        runs = answer.running.version
+        same = answer.question.is_cve or newest.version == first.version == runs
+        it = "it" if same or runs is None else safe(runs, 80)
+        return f"Yes: {told}; {it} runs here"
     if answer.staged is not None and answer.staged.has:
         return f"Yes: {told}; it is staged here"
     if not answer.local or answer.running is None:

@@ -147,11 +147,10 @@ def to_json(built: Built) -> dict[str, Any]:
 def text(built: Built) -> list[str]:
     """For people."""
     pages_made = plural(built.made, "page")
-    lines = [
+    doubt = f"NOT VERIFIED: {built.unverified:,} of {built.releases:,} releases"
+    return [
+        *([doubt] if built.unverified else []),
         f"{built.out}: {plural(built.releases, 'release')}, the newest is "
         f"{built.newest}",
         f"{pages_made} made, {built.kept:,} as before, {built.removed:,} removed",
     ]
-    if built.unverified:
-        lines.append(f"{built.unverified:,} of {built.releases:,} are not verified")
-    return lines

@@ -343,3 +343,12 @@ def test_prose_about_osupdate_is_no_command(agent, capsys, tmp_path):
     agent.answers["status"] = BusyError("another osupdate is at work, osupdate checks")
     main(["status", "--root", str(tmp_path)])
     assert str(tmp_path) not in capsys.readouterr().err
+
+
+def test_each_line_of_a_preview_is_laid_out_alone(capsys):
+    report = (
+        "CONFIG     1 file\n" + " " * 8 + "M /etc/motd\nosupdate diff\nosupdate diff"
+    )
+    made = console(yes=True, root="/machine", machine_verbs=("diff",))
+    StageLines(made).consent(preview(report=report))
+    assert "CONFIG     1 file\n        M /etc/motd\n" in capsys.readouterr().err

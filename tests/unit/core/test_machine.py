@@ -84,6 +84,16 @@ def test_the_previous_release_is_what_ran_before():
     assert machine.previous(replace(state, target=NEW.id), third.id) == OLD
 
 
+def test_nobody_goes_back_to_what_is_newer_and_never_ran():
+    third = record("1.2", 3)
+    state = replace(BOTH, deployments=(OLD, NEW, third))
+    assert machine.previous(state, NEW.id) == OLD
+    assert machine.previous(state, OLD.id) is None
+    assert machine.previous(replace(state, previous=third.id), OLD.id) == third
+    state = replace(state, deployments=(third, NEW, OLD))
+    assert machine.previous(state, NEW.id) == OLD
+
+
 def test_a_held_release_is_not_gone_back_to():
     hold = Hold("1.0", OLD.commit, 1, "bad", 0)
     state = replace(BOTH, holds=(hold,), previous=OLD.id)

@@ -193,6 +193,15 @@ SENTENCES = [
         "Yes: docker.io 20.10.24, since 2026.05.1 (2026-02-04); it runs here",
     ),
     (
+        {
+            "newest": found(NEW, "20.10.25"),
+            "first": found(OLD, "20.10.24"),
+            "running": found(OLD, "20.10.24"),
+        },
+        "Yes: docker.io 20.10.24, since 2026.04.1 (2026-02-03), 20.10.25 in 2026.05.1 "
+        "(2026-02-04); 20.10.24 runs here",
+    ),
+    (
         {"newest": STAGED, "first": STAGED, "running": RUNS},
         "Yes: docker.io 20.10.24, since 2026.05.1 (2026-02-04); not in 2026.04.1, ",
     ),
